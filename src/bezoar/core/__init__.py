@@ -1,0 +1,1 @@
+"""Floor 0: the vocabulary. Imports no other room."""

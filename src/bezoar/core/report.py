@@ -1,0 +1,236 @@
+"""What an audit says. The JSON of :class:`Document` is canonical; every other format is rendered from it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA_VERSION = "1.0"
+
+
+class Severity(StrEnum):
+    """How bad a finding is. Ordered by :attr:`rank`."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info up to 4 for critical."""
+        return list(Severity).index(self)
+
+
+class Status(StrEnum):
+    """How a check ended. Unread is never clean."""
+
+    FOUND = "found"
+    CLEAN = "clean"
+    NOT_APPLICABLE = "not_applicable"
+    FAILED = "failed"
+
+
+class Certainty(StrEnum):
+    """A score alone is at most suspicious; an experiment confirms."""
+
+    SUSPICIOUS = "suspicious"
+    CONFIRMED = "confirmed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A measured value with its unit, 95 % interval, sample size and the control's value beside it.
+
+    ``unit`` is "share" for values in [0, 1] shown as per cent, else what is counted ("rows", "p").
+    """
+
+    name: str
+    value: float
+    unit: str = "share"
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    control: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A small PNG, base64, with a caption that also serves as its text alternative."""
+
+    png: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhibit:
+    """One row shown to the reader: a picture of it or its cells."""
+
+    id: str
+    index: int
+    label: str
+    suggested: str = ""
+    source: str = ""
+    p_value: float | None = None
+    code: str = ""
+    picture: Picture | None = None
+    cells: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing the audit found.
+
+    ``subject`` says of what, such as "class 7" or "source acme"; ``rows`` counts the rows it covers;
+    ``references`` maps a framework's name to its identifiers.
+    """
+
+    code: str
+    title: str
+    severity: Severity
+    certainty: Certainty
+    subject: str
+    summary: str
+    rows: int = 0
+    remedy: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    exhibits: tuple[Exhibit, ...] = ()
+    references: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question the audit asked, and how it ended."""
+
+    name: str
+    status: Status
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRow:
+    """How one source stands: its rows, those flagged, and an exact test of "more than the rest" (corrected)."""
+
+    source: str
+    rows: int
+    flagged: int
+    share: float
+    low: float
+    high: float
+    p_value: float
+    blamed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerRow:
+    """What this audit caught of poison that it planted itself in a copy of the data.
+
+    ``rate`` is the share of all rows that was spiked and ``spiked`` their number; ``caught`` of them were
+    flagged, a share of ``power`` with its 95 % interval. ``confirmed`` says whether the experiment
+    confirmed the planted poison (None for kinds that have no such experiment).
+    """
+
+    kind: str
+    rate: float
+    spiked: int
+    caught: int
+    power: float
+    low: float
+    high: float
+    confirmed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSummary:
+    """The audited set in numbers."""
+
+    name: str
+    modality: str
+    rows: int
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    merkle_root: str
+    sources: int = 0
+    columns: tuple[str, ...] = ()
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadRow:
+    """Something that could not be read."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """Enough to run the audit again and to judge how it ran."""
+
+    command: str
+    arguments: dict[str, Any]
+    defaults: dict[str, Any]
+    seed: int
+    started: str
+    seconds: float
+    stages: dict[str, float]
+    versions: dict[str, str]
+    hardware: dict[str, str]
+    digests: dict[str, str] = field(default_factory=dict)
+    trusted: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The canonical, JSON-able part of a report.
+
+    ``power`` is None where no controls were run: then the power of this audit is unknown.
+    ``control_flagged`` is the share of untouched rows that the control run flagged, a false alarm rate.
+    """
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    kind: Literal["data"] = "data"
+    dataset: DatasetSummary
+    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
+    run: RunRecord
+    estimated_poison: Evidence | None = None
+    sources: tuple[SourceRow, ...] = ()
+    power: tuple[PowerRow, ...] | None = None
+    control_flagged: Evidence | None = None
+    exhibits: tuple[Exhibit, ...] = ()
+    unread: tuple[UnreadRow, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """The whole audit's verdict: found, else failed, else clean; not applicable where nothing applied."""
+        statuses = {check.status for check in self.checks}
+        for status in (Status.FOUND, Status.FAILED, Status.CLEAN):
+            if status in statuses:
+                return Status.FAILED if status is Status.CLEAN and self.unread else status
+        return Status.NOT_APPLICABLE
+
+    @property
+    def worst(self) -> Severity | None:
+        """The highest severity among the findings."""
+        return max((finding.severity for finding in self.findings), key=lambda s: s.rank, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Document):
+    """A document with the table of all rows beside it.
+
+    ``rows`` has the columns id, index, source, label, suggested_label, one per detector, p_value, flagged
+    and code.
+    """
+
+    rows: "pa.Table"

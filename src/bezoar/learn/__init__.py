@@ -1,0 +1,1 @@
+"""Floor 2: architectures, training, traces."""
