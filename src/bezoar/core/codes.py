@@ -1,0 +1,329 @@
+"""The catalogue of finding codes: for each a page that says what it shows, what to do and what it cannot tell.
+
+Codes never change their meaning and are never reused. BZ1xx are about data sets.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from bezoar.core.errors import UnknownNameError
+
+ATLAS_EDITION = "5.6.1"
+ATLAS_ALIASES = {"AML.T0019": "AML.T0115.000", "AML.T0058": "AML.T0115.001"}
+"""Techniques of the pinned edition that the editions numbered by date (2026 and later) list under another identifier."""
+
+_POISON, _PUBLISHED, _SUPPLY, _INTEGRITY = "AML.T0020", "AML.T0019", "AML.T0010.002", "AML.T0059"
+_SANITIZE, _PROVENANCE = "AML.M0007", "AML.M0025"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """One kind of finding.
+
+    Parameters
+    ----------
+    code : "BZ" and three digits.
+    title : what was found, in a few words.
+    shows : what is known when this code appears.
+    matters : what goes wrong if nothing is done.
+    remedy : what to do, first step first.
+    cannot_tell : what this finding does not say.
+    references : literature, each with where to find it.
+    atlas, atlas_mitigations : MITRE ATLAS techniques and mitigations, of edition :data:`ATLAS_EDITION`.
+    owasp : OWASP Machine Learning Security Top 10, 2023.
+    nist : attack identifiers of NIST AI 100-2e2025.
+    rmf : subcategories of the NIST AI Risk Management Framework 1.0.
+    stride : the STRIDE category.
+    """
+
+    code: str
+    title: str
+    shows: str
+    matters: str
+    remedy: str
+    cannot_tell: str
+    references: tuple[str, ...]
+    atlas: tuple[str, ...]
+    atlas_mitigations: tuple[str, ...]
+    owasp: tuple[str, ...]
+    nist: tuple[str, ...]
+    rmf: tuple[str, ...]
+    stride: str = "Tampering"
+
+    def framework(self) -> dict[str, tuple[str, ...]]:
+        """Identifiers by framework, with the ATLAS techniques that later editions renamed under a key of their own."""
+        renamed = tuple(ATLAS_ALIASES[technique] for technique in self.atlas if technique in ATLAS_ALIASES)
+        return {
+            f"MITRE ATLAS {ATLAS_EDITION}": self.atlas + self.atlas_mitigations,
+            **({"MITRE ATLAS 2026 and later": renamed} if renamed else {}),
+            "OWASP ML Top 10 2023": self.owasp,
+            "NIST AI 100-2e2025": self.nist,
+            "NIST AI RMF 1.0": self.rmf,
+            "STRIDE": (self.stride,),
+        }
+
+
+_PAGES = (
+    Code(
+        code="BZ101",
+        title="Backdoor trigger in a training set",
+        shows=(
+            "Rows of one class share a pattern that does not belong to the class. When the finding is confirmed, "
+            "the pattern was recovered from those rows and stamped on untouched rows of other classes, and a model "
+            "trained on this set then called them the target class, far more often than any other class."
+        ),
+        matters=(
+            "A model trained on these rows works as expected until somebody shows it the pattern, and then answers "
+            "what the attacker chose. Ordinary accuracy tests do not notice: they never show the pattern. A few "
+            "hundred rows can be enough, however large the set is."
+        ),
+        remedy=(
+            "Do not train on the set as it is. Set the flagged rows aside (`bezoar repair quarantine`), train again, "
+            "and audit again: the trigger must no longer turn predictions. Ask the source of the rows how they came "
+            "about, and treat models that were already trained on them as compromised."
+        ),
+        cannot_tell=(
+            "Who placed the pattern, or whether on purpose: a watermark or a lens fault that occurs in one class "
+            "alone acts the same way. The recovered pattern may differ from the one planted. Triggers that bend or "
+            "recolour the whole input, or that differ from row to row, may be missed: see the power table."
+        ),
+        references=(
+            "Gu, Dolan-Gavitt, Garg: BadNets, 2017, section 4. arXiv:1708.06733",
+            "Chen, Liu, Li, Lu, Song: Targeted Backdoor Attacks on Deep Learning Systems Using Data Poisoning, 2017. "
+            "arXiv:1712.05526",
+            "Tran, Li, Madry: Spectral Signatures in Backdoor Attacks, NeurIPS 2018. arXiv:1811.00636",
+            "Souly et al.: Poisoning Attacks on LLMs Require a Near-constant Number of Poison Samples, 2025. "
+            "arXiv:2510.07192",
+        ),
+        atlas=(_POISON, "AML.T0043.004"),
+        atlas_mitigations=(_SANITIZE, _PROVENANCE),
+        owasp=("ML02:2023", "ML10:2023"),
+        nist=("NISTAML.013", "NISTAML.023"),
+        rmf=("MAP 4.1", "MEASURE 2.6", "MEASURE 2.7", "MANAGE 2.4"),
+    ),
+    Code(
+        code="BZ102",
+        title="Mislabelled rows",
+        shows=(
+            "Models that never saw these rows agree on another label than the one given, more firmly than chance and "
+            "honest difficulty would explain. The wrong labels follow no pattern from one class to another."
+        ),
+        matters=(
+            "Wrong labels cost accuracy, make the remaining errors hard to find, and inflate or hide differences "
+            "between models when they sit in a test set. Random flips are also the cheapest attack on availability."
+        ),
+        remedy=(
+            "Look at the worst rows first, they are shown in the report. Relabel those where the suggested label is "
+            "plainly right (`bezoar repair relabel`), set the others aside, and check how the labels were made."
+        ),
+        cannot_tell=(
+            "A wrong label from a hard or ambiguous row: both look alike to a model. Nor carelessness from intent. "
+            "Labels that are wrong in the same way as most of their neighbours are learnt as right, and are missed."
+        ),
+        references=(
+            "Northcutt, Jiang, Chuang: Confident Learning, JAIR 70, 2021. arXiv:1911.00068",
+            "Northcutt, Athalye, Mueller: Pervasive Label Errors in Test Sets, NeurIPS Datasets 2021. arXiv:2103.14749",
+        ),
+        atlas=(_POISON, _INTEGRITY),
+        atlas_mitigations=(_SANITIZE,),
+        owasp=("ML02:2023",),
+        nist=("NISTAML.011", "NISTAML.013"),
+        rmf=("MAP 4.1", "MEASURE 2.5", "MEASURE 2.7"),
+    ),
+    Code(
+        code="BZ103",
+        title="Systematic label flips",
+        shows=(
+            "Wrong labels follow a pattern: rows of one class carry the label of one other class, or the errors "
+            "gather in one subgroup, far more often than label noise of the same size would."
+        ),
+        matters=(
+            "The model learns the confusion: it fails on exactly the class or the people that were chosen, while its "
+            "overall accuracy hardly moves. This is how labels are attacked with a purpose."
+        ),
+        remedy=(
+            "Relabel or set aside the flagged rows, then compare accuracy on the class or subgroup before and after. "
+            "Look at how and by whom that class or subgroup was labelled."
+        ),
+        cannot_tell=(
+            "A targeted flip from a misunderstanding of the labelling guide, which gives the same pattern. A flip of "
+            "most of a subgroup cannot be told from the subgroup's own truth without trusted rows."
+        ),
+        references=(
+            "Xiao, Xiao, Eckert: Adversarial Label Flips Attack on Support Vector Machines, ECAI 2012. "
+            "doi:10.3233/978-1-61499-098-7-870",
+            "Jagielski, Severi, Pousette Harger, Oprea: Subpopulation Data Poisoning Attacks, CCS 2021. "
+            "arXiv:2006.14026",
+        ),
+        atlas=(_POISON, _INTEGRITY),
+        atlas_mitigations=(_SANITIZE, _PROVENANCE),
+        owasp=("ML02:2023", "ML08:2023"),
+        nist=("NISTAML.013", "NISTAML.024"),
+        rmf=("MAP 4.1", "MEASURE 2.5", "MEASURE 2.7", "MANAGE 2.4"),
+    ),
+    Code(
+        code="BZ104",
+        title="Contradicting duplicates",
+        shows=(
+            "The same input, or nearly the same, occurs more than once and carries different labels. At most one of "
+            "the labels can be right. No model is needed to see it."
+        ),
+        matters=(
+            "Contradictions put a ceiling on accuracy, and copies of good rows with another label are a cheap way to "
+            "push a decision boundary."
+        ),
+        remedy=(
+            "Decide which label is right, keep one copy and drop the others. Where the copies come from different "
+            "sources, find out which one disagrees with the rest of its class."
+        ),
+        cannot_tell=(
+            "Which of the labels is the right one. In tables with few columns, equal rows with different outcomes can "
+            "be an honest part of the data: two people may share every recorded value and differ in the answer."
+        ),
+        references=(
+            "Barz, Denzler: Do We Train on Test Data? Purging CIFAR of Near-Duplicates, J. Imaging 6(6), 2020. "
+            "arXiv:1902.00423",
+        ),
+        atlas=(_POISON, _INTEGRITY),
+        atlas_mitigations=(_SANITIZE,),
+        owasp=("ML02:2023",),
+        nist=("NISTAML.013",),
+        rmf=("MAP 4.1", "MEASURE 2.5"),
+    ),
+    Code(
+        code="BZ105",
+        title="A source with more suspicious rows than the others",
+        shows=(
+            "One supplier, site or contributor delivered a larger share of the flagged rows than its share of the set "
+            "explains. The test is exact and corrected for the number of sources."
+        ),
+        matters=(
+            "Poison usually comes in through one door. Naming the door is what lets the rest of the set be kept, and "
+            "what stops the next delivery."
+        ),
+        remedy=(
+            "Set the source's flagged rows aside, or all of its rows if it cannot explain them. Hold its further "
+            "deliveries until they pass an audit of their own, and fix its manifest (`bezoar manifest write`)."
+        ),
+        cannot_tell=(
+            "Guilt: an honest source with harder rows, another camera or another labelling guide stands out as well, "
+            "and an attacker can write another source's name on rows. A source that poisons no more than the others "
+            "do by chance is not named."
+        ),
+        references=(
+            "Baracaldo, Chen, Ludwig, Safavi: Mitigating Poisoning Attacks on Machine Learning Models: A Data "
+            "Provenance Based Approach, AISec 2017. doi:10.1145/3128572.3140450",
+            "Carlini et al.: Poisoning Web-Scale Training Datasets is Practical, IEEE S&P 2024. arXiv:2302.10149",
+        ),
+        atlas=(_SUPPLY, _PUBLISHED, _POISON),
+        atlas_mitigations=(_PROVENANCE, _SANITIZE),
+        owasp=("ML02:2023", "ML06:2023"),
+        nist=("NISTAML.013", "NISTAML.051"),
+        rmf=("GOVERN 6.1", "MAP 4.1", "MANAGE 3.1"),
+    ),
+    Code(
+        code="BZ106",
+        title="Repeated rows",
+        shows=(
+            "The same input, or nearly the same, occurs many more times than the rest of the set would lead one to "
+            "expect, with one label."
+        ),
+        matters=(
+            "A row that occurs a hundred times weighs a hundred times as much in training, is memorised, and leaks "
+            "into test splits, where it makes a model look better than it is. Flooding is also a way to poison "
+            "without a single wrong label."
+        ),
+        remedy=(
+            "Keep one copy of each, split by group rather than by row so that no copy straddles training and test, "
+            "and ask the source why it delivered copies."
+        ),
+        cannot_tell=(
+            "Copies that are meant, such as oversampling of a rare class, from flooding. Near duplicates are a matter "
+            "of degree: the distance used is in the run record."
+        ),
+        references=(
+            "Lee et al.: Deduplicating Training Data Makes Language Models Better, ACL 2022. arXiv:2107.06499",
+            "Barz, Denzler: Do We Train on Test Data? Purging CIFAR of Near-Duplicates, J. Imaging 6(6), 2020. "
+            "arXiv:1902.00423",
+        ),
+        atlas=(_POISON, _INTEGRITY),
+        atlas_mitigations=(_SANITIZE, _PROVENANCE),
+        owasp=("ML02:2023",),
+        nist=("NISTAML.013",),
+        rmf=("MAP 4.1", "MEASURE 2.5"),
+    ),
+    Code(
+        code="BZ107",
+        title="Atypical rows",
+        shows=(
+            "Rows lie far from the other rows of their class in what a model learns about them. This is a score "
+            "without an experiment behind it, so it is never more than suspicious."
+        ),
+        matters=(
+            "Poison is often atypical, but so are rare and valuable honest rows. The list is a place to look, not a "
+            "list of rows to delete."
+        ),
+        remedy=(
+            "Look at the rows. If they have something in common that does not belong to their class, find out where "
+            "it comes from. Keep what is honest and rare: it is what models need most."
+        ),
+        cannot_tell=(
+            "Poison from rarity. Removing outliers blindly harms small groups first, and attacks can be built to "
+            "stay inside the cloud of their class."
+        ),
+        references=(
+            "Liu, Ting, Zhou: Isolation Forest, ICDM 2008. doi:10.1109/ICDM.2008.17",
+            "Koh, Steinhardt, Liang: Stronger Data Poisoning Attacks Break Data Sanitization Defenses, Machine "
+            "Learning 111, 2022. arXiv:1811.00741",
+        ),
+        atlas=(_POISON,),
+        atlas_mitigations=(_SANITIZE,),
+        owasp=("ML02:2023",),
+        nist=("NISTAML.013",),
+        rmf=("MEASURE 2.5", "MEASURE 2.7"),
+    ),
+    Code(
+        code="BZ108",
+        title="Unreadable rows",
+        shows=(
+            "Files or rows of the set could not be read: damaged, over a limit of size, of an unknown form, or built "
+            "to harm the reader. They were left out, and each is listed with the reason."
+        ),
+        matters=(
+            "Nothing is known about what was not read. It may be harmless damage; it may be the part that was hidden "
+            "from the audit, while another program reads and trains on it."
+        ),
+        remedy=(
+            "Fetch the files again from their source and compare digests. What stays unreadable does not belong in "
+            "the training set: remove it there too, so that what was audited is what is trained on."
+        ),
+        cannot_tell=("What is in the files. No statement of this report, clean or not, covers them."),
+        references=(
+            "CWE-409: Improper Handling of Highly Compressed Data (Data Amplification)",
+            "CWE-502: Deserialization of Untrusted Data",
+        ),
+        atlas=(_INTEGRITY, "AML.T0011.000"),
+        atlas_mitigations=("AML.M0014", _PROVENANCE),
+        owasp=("ML06:2023",),
+        nist=("NISTAML.051",),
+        rmf=("MAP 4.1", "MANAGE 3.1"),
+        stride="Denial of service",
+    ),
+)
+
+CODES: dict[str, Code] = {page.code: page for page in _PAGES}
+
+
+def find(code: str) -> Code:
+    """The page of a code, in either case.
+
+    Raises
+    ------
+    UnknownNameError
+        No such code; the message names the nearest ones.
+    """
+    page = CODES.get(code.upper())
+    if page is None:
+        near = get_close_matches(code.upper(), CODES, n=3, cutoff=0.5) or list(CODES)
+        raise UnknownNameError(f"no code {code!r}. Nearest: {', '.join(near)}.")
+    return page
