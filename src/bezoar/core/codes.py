@@ -89,11 +89,15 @@ _PAGES = (
         ),
         references=(
             "Gu, Dolan-Gavitt, Garg: BadNets, 2017, section 4. arXiv:1708.06733",
-            "Chen, Liu, Li, Lu, Song: Targeted Backdoor Attacks on Deep Learning Systems Using Data Poisoning, 2017. "
-            "arXiv:1712.05526",
+            (
+                "Chen, Liu, Li, Lu, Song: Targeted Backdoor Attacks on Deep Learning Systems Using Data Poisoning, 2017. "
+                "arXiv:1712.05526"
+            ),
             "Tran, Li, Madry: Spectral Signatures in Backdoor Attacks, NeurIPS 2018. arXiv:1811.00636",
-            "Souly et al.: Poisoning Attacks on LLMs Require a Near-constant Number of Poison Samples, 2025. "
-            "arXiv:2510.07192",
+            (
+                "Souly et al.: Poisoning Attacks on LLMs Require a Near-constant Number of Poison Samples, 2025. "
+                "arXiv:2510.07192"
+            ),
         ),
         atlas=(_POISON, "AML.T0043.004"),
         atlas_mitigations=(_SANITIZE, _PROVENANCE),
@@ -150,10 +154,14 @@ _PAGES = (
             "most of a subgroup cannot be told from the subgroup's own truth without trusted rows."
         ),
         references=(
-            "Xiao, Xiao, Eckert: Adversarial Label Flips Attack on Support Vector Machines, ECAI 2012. "
-            "doi:10.3233/978-1-61499-098-7-870",
-            "Jagielski, Severi, Pousette Harger, Oprea: Subpopulation Data Poisoning Attacks, CCS 2021. "
-            "arXiv:2006.14026",
+            (
+                "Xiao, Xiao, Eckert: Adversarial Label Flips Attack on Support Vector Machines, ECAI 2012. "
+                "doi:10.3233/978-1-61499-098-7-870"
+            ),
+            (
+                "Jagielski, Severi, Pousette Harger, Oprea: Subpopulation Data Poisoning Attacks, CCS 2021. "
+                "arXiv:2006.14026"
+            ),
         ),
         atlas=(_POISON, _INTEGRITY),
         atlas_mitigations=(_SANITIZE, _PROVENANCE),
@@ -181,8 +189,10 @@ _PAGES = (
             "be an honest part of the data: two people may share every recorded value and differ in the answer."
         ),
         references=(
-            "Barz, Denzler: Do We Train on Test Data? Purging CIFAR of Near-Duplicates, J. Imaging 6(6), 2020. "
-            "arXiv:1902.00423",
+            (
+                "Barz, Denzler: Do We Train on Test Data? Purging CIFAR of Near-Duplicates, J. Imaging 6(6), 2020. "
+                "arXiv:1902.00423"
+            ),
         ),
         atlas=(_POISON, _INTEGRITY),
         atlas_mitigations=(_SANITIZE,),
@@ -211,8 +221,10 @@ _PAGES = (
             "do by chance is not named."
         ),
         references=(
-            "Baracaldo, Chen, Ludwig, Safavi: Mitigating Poisoning Attacks on Machine Learning Models: A Data "
-            "Provenance Based Approach, AISec 2017. doi:10.1145/3128572.3140450",
+            (
+                "Baracaldo, Chen, Ludwig, Safavi: Mitigating Poisoning Attacks on Machine Learning Models: A Data "
+                "Provenance Based Approach, AISec 2017. doi:10.1145/3128572.3140450"
+            ),
             "Carlini et al.: Poisoning Web-Scale Training Datasets is Practical, IEEE S&P 2024. arXiv:2302.10149",
         ),
         atlas=(_SUPPLY, _PUBLISHED, _POISON),
@@ -243,8 +255,10 @@ _PAGES = (
         ),
         references=(
             "Lee et al.: Deduplicating Training Data Makes Language Models Better, ACL 2022. arXiv:2107.06499",
-            "Barz, Denzler: Do We Train on Test Data? Purging CIFAR of Near-Duplicates, J. Imaging 6(6), 2020. "
-            "arXiv:1902.00423",
+            (
+                "Barz, Denzler: Do We Train on Test Data? Purging CIFAR of Near-Duplicates, J. Imaging 6(6), 2020. "
+                "arXiv:1902.00423"
+            ),
         ),
         atlas=(_POISON, _INTEGRITY),
         atlas_mitigations=(_SANITIZE, _PROVENANCE),
@@ -273,8 +287,10 @@ _PAGES = (
         ),
         references=(
             "Liu, Ting, Zhou: Isolation Forest, ICDM 2008. doi:10.1109/ICDM.2008.17",
-            "Koh, Steinhardt, Liang: Stronger Data Poisoning Attacks Break Data Sanitization Defenses, Machine "
-            "Learning 111, 2022. arXiv:1811.00741",
+            (
+                "Koh, Steinhardt, Liang: Stronger Data Poisoning Attacks Break Data Sanitization Defenses, Machine "
+                "Learning 111, 2022. arXiv:1811.00741"
+            ),
         ),
         atlas=(_POISON,),
         atlas_mitigations=(_SANITIZE,),
