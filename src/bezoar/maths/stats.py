@@ -362,43 +362,31 @@ def enrichment(flagged: ArrayLike, source: ArrayLike, level: float = 0.95) -> tu
     return tuple(sorted(shares, key=lambda s: (s.p_value, -s.share.value, s.source)))
 
 
-def poisoned_share(p: ArrayLike, rng: np.random.Generator, *, replicates: int = 1000, level: float = 0.95) -> Interval:
+def poisoned_share(p: ArrayLike, *, cut: float = 0.2, level: float = 0.95) -> Interval:
     """The share of rows that are not null, from the shape of all p-values: one minus Storey's pi0.
 
-    p-values of clean rows are spread evenly, so those above a cut count the clean ones. The cut is the one with the
-    least estimated squared error (bias against the lower tenth of all cuts, plus variance); the interval is a
-    percentile bootstrap that chooses it anew each time. An interval that reaches 0 allows "no poison".
+    p-values of clean rows are spread evenly, so those above `cut` count the clean ones. Poison with a p-value above
+    the cut is missed. An interval that reaches 0 allows "no poison". p-values that are mere ranks of the rows among
+    themselves are even by construction and say nothing: the null must come from elsewhere.
+
+    Departure from Storey: the cut is fixed. His choice of the one with the least bootstrapped error claimed poison in
+    26 of 100 clean sets of 20,000 rows at a level of 0.95; with a fixed cut, the count above it is binomial
+    and the interval follows from Wilson's.
 
     Parameters
     ----------
     p : (n,) p-values, n >= 1.
+    cut : in (0, 1). A lower one gives a narrower interval and misses more of weak poison.
 
     References
     ----------
-    Storey, "A direct approach to false discovery rates", JRSS B 64, 2002, equation 6 and section 9.
+    Storey, "A direct approach to false discovery rates", JRSS B 64, 2002, equation 6.
     """
-    _require_open_unit("level", level)
+    _require_open_unit("cut", cut)
     values = _require_p(p).ravel()
-    n = len(values)
-    if n == 0:
-        raise ParameterError("`p` must hold at least one p-value. Got none.")
-    cuts = np.arange(1, 20) / 20
-    counts = np.bincount(np.searchsorted(cuts, values, side="left"), minlength=len(cuts) + 1)
-    drawn = rng.multinomial(n, counts / n, size=replicates)
-    shares = _share_from_bins(np.vstack([counts, drawn]), cuts)
-    low, high = np.quantile(shares[1:], [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(shares[0]), float(low), float(high), n)
-
-
-def _share_from_bins(counts: NDArray[np.int64], cuts: Floats) -> Floats:
-    """One minus pi0 for each row of (r, cuts + 1) counts of p-values between the cuts."""
-    n = counts.sum(axis=1, keepdims=True)
-    above = (n - np.cumsum(counts, axis=1))[:, :-1]
-    pi0 = above / (n * (1 - cuts))
-    least = np.quantile(pi0, 0.1, axis=1, keepdims=True)
-    variance = above / (n * (1 - cuts)) ** 2 * (1 - above / n)
-    best = (variance + (pi0 - least) ** 2).argmin(axis=1)
-    return np.asarray(1 - np.clip(pi0[np.arange(len(pi0)), best], 0.0, 1.0), dtype=np.float64)
+    above = wilson(int((values > cut).sum()), len(values), level)
+    value, low, high = (float(np.clip(1 - end / (1 - cut), 0.0, 1.0)) for end in (above.value, above.high, above.low))
+    return Interval(value, low, high, len(values))
 
 
 def _require_counts(successes: int, n: int, level: float) -> None:
