@@ -1,0 +1,1 @@
+"""Finds poison in machine-learning training sets, and proves it."""
