@@ -49,6 +49,7 @@ class Dataset:
     source : (n,) text or None: the supplier, site or contributor of each row.
     name : what to call the set in a report.
     unread : what could not be read.
+    notes : what reading did to the rows, such as resizing images or leaving a column out.
 
     Raises
     ------
@@ -63,6 +64,7 @@ class Dataset:
     source: NDArray[np.str_] | None = None
     name: str = "data"
     unread: tuple[Unread, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.inputs)
@@ -127,9 +129,11 @@ class Dataset:
         return digest.merkle_root(self.row_hashes).hex()
 
     def class_index(self, name: "str | int") -> int:
-        """The index of a class given by name or by index."""
-        if isinstance(name, int) and 0 <= name < len(self.classes):
-            return name
+        """The index of a class given by name or by index. A text is a name first, then a number."""
+        if isinstance(name, str) and name in self.classes:
+            return self.classes.index(name)
+        if str(name).isdecimal() and int(name) < len(self.classes):
+            return int(name)
         if str(name) in self.classes:
             return self.classes.index(str(name))
         raise ParameterError(f"no class {name!r} in {self.name}. Classes: {', '.join(self.classes[:20])}.")
