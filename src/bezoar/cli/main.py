@@ -10,8 +10,13 @@ from typing import Annotated
 
 import click
 import typer
+import typer.core
 
 from bezoar.core.errors import BezoarError
+
+# Help is plain text: rich would take longer to import than the rest of the program takes to start, and typer
+# escapes brackets for it ("\\[required]") even where its markup is switched off.
+typer.core.HAS_RICH = False
 
 app = typer.Typer(
     name="bezoar",
