@@ -1,0 +1,147 @@
+"""Duplicates: equal and nearly equal rows, those with contradicting labels first."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bezoar.core.data import Dataset, Modality
+from bezoar.core.detector import Need, Unit
+from bezoar.core.trace import Trace
+from bezoar.core.validation import Index, Level, Validated
+from bezoar.maths.hashing import near_pairs, perceptual_hashes
+
+# Cells are rounded to this share of a column's spread.
+_GRAIN = 0.01
+
+
+def equal_groups(data: Dataset) -> NDArray[np.int64]:
+    """(n,) group numbers: rows with equal inputs share one."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(row, len(numbers)) for row in data.input_hashes], dtype=np.int64)
+
+
+def rounded_groups(table: pa.Table) -> NDArray[np.int64]:
+    """(n,) group numbers: rows whose cells agree share one.
+
+    Numbers agree when they round to the same hundredth of their column's interquartile range (of its standard deviation
+    where that is 0), other cells when their text does, blanks and letter case aside. Missing agrees with missing.
+    """
+    columns = [_codes(table.column(name)) for name in table.column_names]
+    if not columns:
+        return np.zeros(len(table), dtype=np.int64)
+    _, groups = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+    return groups.reshape(-1).astype(np.int64)
+
+
+def near_twins(data: Dataset, *, radius: int = 3, tolerance: float = 0.03) -> NDArray[np.intp]:
+    """Pairs of images that are not equal but nearly so.
+
+    Perceptual hashes propose pairs, pixels decide: images of few strokes have few hashes.
+
+    Parameters
+    ----------
+    data : a set of images.
+    radius : most bits in which the hashes of a pair differ, 0 to 15.
+    tolerance : most root-mean-square difference of a pair's pixels, as a share of the root-mean-square contrast of
+        the pair's images (their standard deviation).
+
+    Returns
+    -------
+    (m, 2) row indices i < j.
+    """
+    pairs = near_pairs(perceptual_hashes(data.images), radius)
+    kept = np.zeros(len(pairs), dtype=bool)
+    flat = data.images.reshape(len(data), -1)
+    block = max(1, 2**24 // max(1, flat.shape[1]))
+    for start in range(0, len(pairs), block):
+        first, second = (flat[pairs[start : start + block, side]].astype(np.float32) for side in (0, 1))
+        apart = ((first - second) ** 2).mean(axis=1)
+        contrast = (first.var(axis=1) + second.var(axis=1)) / 2
+        kept[start : start + block] = (apart > 0) & (apart <= tolerance**2 * contrast)
+    return pairs[kept]
+
+
+def contradictions(data: Dataset) -> tuple[NDArray[np.intp], ...]:
+    """Groups of rows with equal inputs but more than one label, each as rising row indices."""
+    groups = equal_groups(data)
+    order = np.argsort(groups, kind="stable")
+    cuts = np.flatnonzero(np.diff(groups[order])) + 1
+    return tuple(rows for rows in np.split(order, cuts) if len(np.unique(data.labels[rows])) > 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicates(Validated):
+    """Rows whose twin carries another label, then rows that merely have twins.
+
+    Two equal inputs with different labels cannot both be right; the label in the minority is the likelier error.
+    Many copies of one row are a way to give it weight.
+
+    Known limits: near twins are sought among images and table rows; texts are compared for equality only. Near images
+    that also differ in more than `radius` bits of their hash are missed, as are table rows either side of a rounding
+    step. Tables of few columns hold honest equal rows.
+
+    Parameters
+    ----------
+    radius : bits of the 64-bit perceptual hash in which near images may differ.
+    tolerance : most difference between the pixels of near images, as a share of their contrast, in (0, 1).
+    """
+
+    radius: Index = 3
+    tolerance: Level = 0.03
+
+    unit: ClassVar[Unit] = Unit.ROW
+    needs: ClassVar[tuple[Need, ...]] = (Need.INPUTS,)
+
+    def score(self, trace: Trace) -> NDArray[np.float64]:
+        """(n,): 2 to 3 for rows with an equal twin of another label, 1 to 2 with a near one, below 1 for mere twins.
+
+        Within each, the share of twins with another label or, for mere twins, a tenth of the share of their group that
+        is not the row itself.
+        """
+        data = trace.data
+        total, other = _group_counts(equal_groups(data), data.labels)
+        if data.modality is Modality.IMAGE:
+            near_total, near_other = _pair_counts(
+                near_twins(data, radius=self.radius, tolerance=self.tolerance), data.labels
+            )
+        elif data.modality is Modality.TABLE:
+            near_total, near_other = _group_counts(rounded_groups(data.table), data.labels)
+        else:
+            near_total, near_other = np.zeros_like(total), np.zeros_like(other)
+        copies = np.maximum(total, near_total)
+        scores = 0.1 * copies / (1 + copies)
+        scores = np.where(near_other > 0, 1 + near_other / (1 + near_total), scores)
+        return np.where(other > 0, 2 + other / (1 + total), scores)
+
+
+def _group_counts(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) other rows of a row's group, and (n,) those of them with another label."""
+    sizes = np.bincount(groups)[groups]
+    cells = groups * (labels.max(initial=0) + 1) + labels
+    _, inverse, counts = np.unique(cells, return_inverse=True, return_counts=True)
+    return sizes - 1, sizes - counts[inverse]
+
+
+def _pair_counts(pairs: NDArray[np.intp], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) twins of a row, and (n,) those of them with another label."""
+    apart = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
+    return np.bincount(pairs.ravel(), minlength=len(labels)), np.bincount(apart.ravel(), minlength=len(labels))
+
+
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """(n,) whole numbers, equal where two cells of the column agree."""
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        values = np.array([np.nan if cell is None else float(cell) for cell in column.to_pylist()], dtype=np.float64)
+        known = np.isfinite(values)
+        if known.any():
+            low, high = np.quantile(values[known], [0.25, 0.75])
+            spread = (high - low) or values[known].std() or 1.0
+            values[known] = np.round(values[known] / (_GRAIN * spread))
+        _, codes = np.unique(values, return_inverse=True)
+    else:
+        texts = ["" if cell is None else str(cell).strip().casefold() for cell in column.to_pylist()]
+        _, codes = np.unique(np.array(texts, dtype=object), return_inverse=True)
+    return codes.reshape(-1).astype(np.int64)
