@@ -1,0 +1,1 @@
+"""Detectors that score the rows of a training set."""
