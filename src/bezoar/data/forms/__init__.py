@@ -1,0 +1,1 @@
+"""One reader per form a data set comes in."""
