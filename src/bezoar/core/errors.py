@@ -7,6 +7,7 @@
     │   ├── ParameterError               a value outside its range (also a ValueError)
     │   └── UnknownNameError             a method, code or built-in that does not exist (also a LookupError)
     ├── InputError              exit 2   the input cannot be read or audited
+    ├── ContractError           exit 3   a method does not do what its kind promises
     └── OutputError             exit 3   a result cannot be written
 """
 
@@ -35,6 +36,10 @@ class InputError(BezoarError):
     """The input is missing, unreadable, hostile or unfit for what was asked."""
 
     exit_status = 2
+
+
+class ContractError(BezoarError):
+    """A method, often a plugin's, does not keep what methods of its kind promise (see :mod:`bezoar.checks`)."""
 
 
 class OutputError(BezoarError):

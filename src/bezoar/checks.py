@@ -1,0 +1,382 @@
+"""What every method must keep: run these on your own attack, detector or mitigation.
+
+::
+
+    import pytest
+    from bezoar import checks
+
+    @pytest.mark.parametrize("check", checks.CHECKS["detectors"])
+    def test_contract(check):
+        check(MyDetector)
+
+Each check takes the method's class, makes it with its defaults, and raises ``ContractError`` with one line that says what
+was promised and what happened.
+"""
+
+import dataclasses
+import hashlib
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bezoar.core import digest
+from bezoar.core.attack import Poisoned
+from bezoar.core.data import Dataset, Modality, take_inputs
+from bezoar.core.detector import Need, Unit
+from bezoar.core.errors import ContractError, InputError
+from bezoar.core.mitigation import Subject, Suspicion
+from bezoar.core.registry import Group
+from bezoar.core.threat import Threat
+from bezoar.core.trace import Trace
+from bezoar.maths.stats import auroc
+
+Check = Callable[[type[Any]], None]
+
+BUDGET = 7
+"""Rows that attacks are asked to change."""
+PLANTED_AUROC = 0.7
+"""The least that a detector's ranking of a plainly planted case must reach; 0.5 is chance, below it the sign is wrong."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Planted:
+    """A made-up trace and which of its rows are poisoned: (n,) bool."""
+
+    trace: Trace
+    poisoned: NDArray[np.bool_]
+
+
+def example_data(modality: Modality = Modality.IMAGE, *, seed: int = 0) -> Dataset:
+    """400 made-up rows of 4 classes from 2 sources: 8 x 8 grey images, or a table of numbers, words and gaps."""
+    rng = np.random.default_rng(seed)
+    n, k = 400, 4
+    labels = rng.permutation(np.arange(n) % k)
+    if modality is Modality.IMAGE:
+        shades = rng.integers(40, 180, (k, 1, 8, 8))
+        inputs: Any = np.clip(shades[labels] + rng.normal(0, 12, (n, 1, 8, 8)), 0, 255).astype(np.uint8)
+    else:
+        missing = rng.random(n) < 0.1
+        inputs = pa.table(
+            {
+                "amount": pa.array(labels * 2 + rng.normal(0, 1, n), mask=missing),
+                "town": pa.array(np.array(["Ulm", "Bern", "Graz"])[rng.integers(0, 3, n)]),
+                "visits": pa.array(rng.integers(0, 50, n)),
+            }
+        )
+    return Dataset(
+        inputs=inputs,
+        labels=labels.astype(np.int64),
+        classes=tuple("abcd"),
+        ids=np.array([f"row{i}" for i in range(n)]),
+        source=np.where(rng.random(n) < 0.4, "acme", "globex"),
+        name="example",
+    )
+
+
+def planted_trace(modality: Modality = Modality.IMAGE, *, seed: int = 0, planted: int = 20) -> Planted:
+    """A made-up trace in which `planted` rows betray themselves in every way that a detector may look for.
+
+    Rows of other classes carry the label "a": models that never saw them name the true class, their losses stay
+    high, their features lie apart from their label's, and each repeats an honest row's input. Features of the two folds
+    differ by a rotation, as those of different models do.
+    """
+    rng = np.random.default_rng(seed)
+    data = example_data(modality, seed=seed)
+    n, k, d, epochs = len(data), len(data.classes), 16, 8
+    truth = data.labels
+    poisoned = data.mask(rng.choice(data.rows_not_of(0), planted, replace=False))
+    copied = np.arange(n)
+    copied[poisoned] = [rng.choice(np.flatnonzero((truth == label) & ~poisoned)) for label in truth[poisoned]]
+    data = dataclasses.replace(data, inputs=take_inputs(data.inputs, copied))
+    data = data.with_labels(np.flatnonzero(poisoned), 0)
+
+    fold = rng.permutation(np.arange(n) % 2)
+    centres = rng.normal(0, 3, (k, d))
+    features = centres[truth] + rng.normal(0, 1, (n, d)) + poisoned[:, None] * rng.normal(0, 3, d)
+    rotations = np.stack([np.linalg.qr(rng.normal(0, 1, (d, d)))[0] for _ in range(2)])
+    logits = 4.0 * np.eye(k)[truth] + rng.normal(0, 1, (n, k))
+    decay = np.exp(-np.arange(epochs))[:, None]
+    losses = np.where(poisoned, 3.0, 1.4 * decay) * rng.uniform(0.8, 1.2, (epochs, n)) + 1e-3
+    trace = Trace(
+        data=data,
+        losses=losses.astype(np.float32),
+        held_out=(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32),
+        features=np.einsum("nd,nde->ne", features, rotations[fold]).astype(np.float32),
+        fold=fold,
+    )
+    return Planted(trace=trace, poisoned=poisoned)
+
+
+# Every method
+
+
+def is_a_documented_frozen_dataclass(method: type[Any]) -> None:
+    """The docstring has a first line and references; fields have defaults and cannot be changed."""
+    first, *rest = (method.__doc__ or "").strip().splitlines() or [""]
+    _promise(method, first.endswith(".") and not first.startswith(f"{method.__name__}("), "has a one-line summary")
+    _promise(method, any(line.strip() == "References" for line in rest), "names its references")
+    _promise(method, dataclasses.is_dataclass(method), "is a dataclass")
+    parameters = method.__dataclass_params__
+    _promise(method, parameters.frozen, "is frozen")
+    fields = dataclasses.fields(method)
+    has_defaults = all(
+        field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING for field in fields
+    )
+    _promise(method, has_defaults, "has a default for every field")
+    _promise(method, all(field.kw_only for field in fields), "takes its fields by keyword only")
+    documented = all(field.name in (method.__doc__ or "") for field in fields)
+    _promise(method, documented, "documents every field")
+
+
+def survives_pickling(method: type[Any]) -> None:
+    """Its configuration can be sent to another process."""
+    made = method()
+    _promise(method, pickle.loads(pickle.dumps(made)) == made, "equals itself after pickling")
+
+
+# Attacks
+
+
+def declares_a_threat(method: type[Any]) -> None:
+    """It says what attacker it stands for."""
+    _promise(method, isinstance(getattr(method, "threat", None), Threat), "has a `threat`")
+
+
+def plants_the_same_poison_from_the_same_seed(method: type[Any]) -> None:
+    """Equal seeds, equal sets; other seeds, other rows."""
+    data = _data_for(method)
+    first, again, other = (_poison(method, data, seed=seed) for seed in (1, 1, 2))
+    _promise(method, _fingerprint(first.data) == _fingerprint(again.data), "repeats itself from the same seed")
+    _promise(method, bool((first.changed == again.changed).all()), "marks the same rows from the same seed")
+    _promise(method, bool((first.changed != other.changed).any()), "draws other rows from another seed")
+
+
+def tells_the_truth_about_what_it_changed(method: type[Any]) -> None:
+    """Marked rows differ from before, all others do not, and nothing else of the set moves."""
+    data = _data_for(method)
+    poisoned = _poison(method, data)
+    n = len(data)
+    shape, kind = poisoned.changed.shape, poisoned.changed.dtype
+    _promise(method, shape == (n,) and kind == np.bool_, f"marks changed rows as ({n},) bool, not {shape} {kind}")
+    same = np.array([a == b for a, b in zip(data.row_hashes, poisoned.data.row_hashes, strict=True)])
+    _promise(method, not same[poisoned.changed].any(), "changes every row that it marks")
+    _promise(method, bool(same[~poisoned.changed].all()), "leaves every other row alone")
+    kept = poisoned.data.classes == data.classes and (poisoned.data.ids == data.ids).all()
+    _promise(method, bool(kept), "keeps classes and ids")
+
+
+def keeps_to_its_budget(method: type[Any]) -> None:
+    """`count` rows are changed, and none for a count of zero."""
+    if not _has(method, "count"):
+        return
+    data = _data_for(method)
+    changed = int(_poison(method, data, count=BUDGET).changed.sum())
+    _promise(method, changed == BUDGET, f"changes {BUDGET} rows when asked to, not {changed}")
+    nothing = _poison(method, data, count=0)
+    idle = not nothing.changed.any() and _fingerprint(nothing.data) == _fingerprint(data)
+    _promise(method, idle, "changes nothing for a count of 0")
+
+
+def leaves_the_set_it_was_given_alone(method: type[Any]) -> None:
+    """The set passed in is the same afterwards."""
+    data = _data_for(method)
+    before = _fingerprint(data)
+    _poison(method, data)
+    _promise(method, _fingerprint(data) == before, "leaves the set it was given alone")
+
+
+def spares_rows_that_have_the_target_label(method: type[Any]) -> None:
+    """A row that already has the target's label is never changed."""
+    data = _data_for(method)
+    poisoned = _poison(method, data)
+    if poisoned.target is not None:
+        spared = bool((data.labels[poisoned.changed] != poisoned.target).all())
+        _promise(method, spared, "spares rows that already have the target label")
+
+
+def strikes_only_the_named_supplier(method: type[Any]) -> None:
+    """With a `supplier`, rows of other sources are left alone."""
+    if not _has(method, "supplier"):
+        return
+    data = _data_for(method)
+    made = dataclasses.replace(_with_budget(method), supplier="acme")
+    changed = made.poison(data, np.random.default_rng(0)).changed
+    only = data.source is not None and set(data.source[changed]) == {"acme"}
+    _promise(method, only, "changes rows of the named supplier only")
+
+
+# Detectors
+
+
+def declares_what_it_scores_and_reads(method: type[Any]) -> None:
+    """`unit` is a Unit and `needs` a tuple of Needs."""
+    _promise(method, isinstance(getattr(method, "unit", None), Unit), "has a `unit`")
+    needs = getattr(method, "needs", ())
+    stated = isinstance(needs, tuple) and bool(needs) and all(isinstance(need, Need) for need in needs)
+    _promise(method, stated, "has `needs`, a tuple of what it reads")
+
+
+def scores_every_row_with_a_finite_number(method: type[Any]) -> None:
+    """(n,) float64 without NaN or infinity, on images and on a table."""
+    for modality in (Modality.IMAGE, Modality.TABLE):
+        trace = planted_trace(modality).trace
+        scores = method().score(trace)
+        n = len(trace.data)
+        _promise(method, scores.shape == (n,), f"gives ({n},) scores for a {modality} set, not {scores.shape}")
+        _promise(method, scores.dtype == np.float64, f"gives float64 scores, not {scores.dtype}")
+        _promise(method, bool(np.isfinite(scores).all()), f"gives finite scores for a {modality} set")
+
+
+def ranks_planted_rows_above_the_others(method: type[Any]) -> None:
+    """Higher is more suspicious: on a case planted with every kind of clue the ranking is far better than chance."""
+    case = planted_trace()
+    reached = auroc(method().score(case.trace), case.poisoned)
+    _promise(method, reached >= PLANTED_AUROC, f"ranks planted rows first (AUROC {reached:.2f} < {PLANTED_AUROC})")
+
+
+def scores_the_same_trace_the_same(method: type[Any]) -> None:
+    """Two calls, one answer."""
+    trace = planted_trace().trace
+    _promise(method, bool((method().score(trace) == method().score(trace)).all()), "repeats itself on the same trace")
+
+
+def leaves_the_trace_alone(method: type[Any]) -> None:
+    """The trace passed in is the same afterwards."""
+    trace = planted_trace().trace
+    before = _fingerprint(trace)
+    method().score(trace)
+    _promise(method, _fingerprint(trace) == before, "leaves the trace it was given alone")
+
+
+def reads_only_what_it_needs(method: type[Any]) -> None:
+    """What `needs` does not name may hold anything: the scores stay."""
+    trace = planted_trace().trace
+    parts = {Need.LOSSES: "losses", Need.HELD_OUT: "held_out", Need.FEATURES: "features"}
+    unread = [name for need, name in parts.items() if need not in method.needs]
+    blank = dataclasses.replace(trace, **{name: np.zeros_like(getattr(trace, name)) for name in unread})
+    if Need.INPUTS not in method.needs:
+        blank = dataclasses.replace(
+            blank, data=dataclasses.replace(trace.data, inputs=np.zeros_like(trace.data.images))
+        )
+    same = np.array_equal(method().score(trace), method().score(blank))
+    _promise(method, same, f"reads only its `needs` ({', '.join(method.needs)})")
+
+
+# Mitigations
+
+
+def repairs_only_what_is_suspected(method: type[Any]) -> None:
+    """Rows that are not flagged stay as they are; with none flagged nothing changes."""
+    subject, poisoned = _subject()
+    repaired = method().apply(subject)
+    kept = dict(zip(repaired.data.ids.tolist(), repaired.data.row_hashes, strict=True))
+    innocent = zip(subject.data.ids[~poisoned].tolist(), np.array(subject.data.row_hashes)[~poisoned], strict=True)
+    _promise(method, all(kept.get(row) == before for row, before in innocent), "leaves rows alone that are not flagged")
+    untouched = method().apply(_subject(flagged=False)[0])
+    _promise(
+        method, _fingerprint(untouched.data) == _fingerprint(subject.data), "changes nothing if nothing is flagged"
+    )
+
+
+def acts_on_what_is_suspected(method: type[Any]) -> None:
+    """No flagged row stays in the set with the label that it had."""
+    subject, poisoned = _subject()
+    repaired = method().apply(subject)
+    labels = dict(zip(repaired.data.ids.tolist(), repaired.data.labels.tolist(), strict=True))
+    before = zip(subject.data.ids[poisoned].tolist(), subject.data.labels[poisoned].tolist(), strict=True)
+    _promise(method, all(labels.get(row) != label for row, label in before), "removes or relabels every flagged row")
+
+
+def leaves_the_subject_alone(method: type[Any]) -> None:
+    """The subject passed in is the same afterwards."""
+    subject, _ = _subject()
+    before = _fingerprint(subject)
+    method().apply(subject)
+    _promise(method, _fingerprint(subject) == before, "leaves the subject it was given alone")
+
+
+_EVERY = (is_a_documented_frozen_dataclass, survives_pickling)
+CHECKS: dict[Group, tuple[Check, ...]] = {
+    "attacks": (
+        *_EVERY,
+        declares_a_threat,
+        plants_the_same_poison_from_the_same_seed,
+        tells_the_truth_about_what_it_changed,
+        keeps_to_its_budget,
+        leaves_the_set_it_was_given_alone,
+        spares_rows_that_have_the_target_label,
+        strikes_only_the_named_supplier,
+    ),
+    "detectors": (
+        *_EVERY,
+        declares_what_it_scores_and_reads,
+        scores_every_row_with_a_finite_number,
+        ranks_planted_rows_above_the_others,
+        scores_the_same_trace_the_same,
+        leaves_the_trace_alone,
+        reads_only_what_it_needs,
+    ),
+    "mitigations": (*_EVERY, repairs_only_what_is_suspected, acts_on_what_is_suspected, leaves_the_subject_alone),
+}
+"""The checks of each group of methods."""
+
+
+def _promise(method: type[Any], kept: bool, promise: str) -> None:
+    if not kept:
+        raise ContractError(f"{method.__module__}.{method.__qualname__} breaks its contract: a method {promise}.")
+
+
+def _has(method: type[Any], field: str) -> bool:
+    return field in (each.name for each in dataclasses.fields(method))
+
+
+def _with_budget(method: type[Any], count: int = BUDGET) -> Any:
+    return dataclasses.replace(method(), count=count) if _has(method, "count") else method()
+
+
+def _poison(method: type[Any], data: Dataset, *, seed: int = 0, count: int = BUDGET) -> Poisoned:
+    poisoned: Poisoned = _with_budget(method, count).poison(data, np.random.default_rng(seed))
+    return poisoned
+
+
+def _data_for(method: type[Any]) -> Dataset:
+    """Images, or a table for attacks that refuse images."""
+    images = example_data()
+    try:
+        _poison(method, images)
+    except InputError:
+        return example_data(Modality.TABLE)
+    return images
+
+
+def _subject(*, flagged: bool = True) -> tuple[Subject, NDArray[np.bool_]]:
+    """A set with 20 wrong labels, and an audit that names exactly those, or none."""
+    case = planted_trace()
+    data, poisoned = case.trace.data, case.poisoned
+    named = poisoned & flagged
+    suspicion = Suspicion(
+        flagged=named,
+        code=np.where(named, "BZ102", ""),
+        suggested=np.where(named, case.trace.held_out.argmax(axis=1), data.labels),
+    )
+    return Subject(data=data, suspicion=suspicion), poisoned
+
+
+def _fingerprint(value: Any) -> str:
+    """A hash of everything in a dataclass of arrays, whatever it has cached."""
+    sha = hashlib.sha256()
+    for field in dataclasses.fields(value):
+        content = getattr(value, field.name)
+        if isinstance(content, pa.Table):
+            sha.update(b"".join(digest.inputs(content)))
+        elif isinstance(content, np.ndarray):
+            sha.update(repr((content.shape, content.dtype)).encode() + content.tobytes())
+        elif dataclasses.is_dataclass(content):
+            sha.update(_fingerprint(content).encode())
+        else:
+            sha.update(repr(content).encode())
+    return sha.hexdigest()

@@ -1,0 +1,53 @@
+"""What each method must reach on a planted case: one row a method. `test_contract.py` runs them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A planted case.
+
+    Parameters
+    ----------
+    data : "digits" (1,797 images, trained on) or "planted" (`bezoar.checks.planted_trace`).
+    metric : "asr" (share of stamped held-out rows of other classes that are taken for the target), "confused" (share of
+        held-out rows of the struck class that are taken for the target), "auroc", or "repaired" (share of the flagged
+        rows that are gone or carry their true label).
+    at_least : what the method must reach.
+    control_at_most : what the same measure may reach where nothing was planted.
+    settings : parameters of the method.
+    """
+
+    data: str
+    metric: str
+    at_least: float
+    control_at_most: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = {
+    # attacks
+    "badnets": Case(data="digits", metric="asr", at_least=0.9, control_at_most=0.15),
+    "blended": Case(data="digits", metric="asr", at_least=0.9, control_at_most=0.15),
+    "label_flip": Case(
+        data="digits",
+        metric="confused",
+        at_least=0.5,
+        control_at_most=0.05,
+        settings={"rate": 0.8, "original": 7, "target": 1},
+    ),
+    # detectors
+    "activation_clustering": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.65),
+    "confident_learning": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.65),
+    "duplicates": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.65),
+    "ensemble_disagreement": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.65),
+    "isolation_forest": Case(data="planted", metric="auroc", at_least=0.75, control_at_most=0.65),
+    "knn_disagreement": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.65),
+    "loss_dynamics": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.65),
+    "spectral_signatures": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.65),
+    # mitigations
+    "filter": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),
+    "quarantine": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),
+    "relabel": Case(data="planted", metric="repaired", at_least=0.9, control_at_most=0.0),
+}
