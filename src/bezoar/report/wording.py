@@ -1,0 +1,204 @@
+"""What a report says in words: the verdict and the numbers, the same in every format."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bezoar.core.report import Certainty, Document, Evidence, Finding, PowerRow, Status
+
+POWER_UNKNOWN = "Power is unknown: controls were not run."
+_GOOD_POWER = 0.9
+_CAVEAT = "Kinds of poison that were not planted are not covered by these figures."
+
+
+class Tone(StrEnum):
+    """How a verdict looks. Never the only carrier of its meaning."""
+
+    CONFIRMED = "confirmed"
+    SUSPICIOUS = "suspicious"
+    CLEAN = "clean"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The whole report in a few lines.
+
+    Parameters
+    ----------
+    tone : how it looks.
+    headline : one sentence.
+    lead : what a person should know next.
+    facts : short answers by question.
+    """
+
+    tone: Tone
+    headline: str
+    lead: str
+    facts: tuple[tuple[str, str], ...]
+
+
+def verdict(report: Document) -> Verdict:
+    """The verdict in plain words: what was found, where, how sure, what would have been missed."""
+    tone, headline, lead = _headline(report)
+    facts = [("What was found", _found(report)), ("Where", _where(report)), ("How sure", _certainty(report))]
+    facts.append(("What this audit would have missed", missed(report)))
+    return Verdict(tone=tone, headline=headline, lead=lead, facts=tuple((q, a) for q, a in facts if a))
+
+
+def ordered(report: Document) -> tuple[Finding, ...]:
+    """The findings, the most severe first and confirmed before suspicious."""
+    return tuple(
+        sorted(report.findings, key=lambda f: (-f.severity.rank, f.certainty is not Certainty.CONFIRMED, f.code))
+    )
+
+
+def share(value: float) -> str:
+    """A share in [0, 1] as per cent: "97 %", "0.25 %", "< 0.01 %"."""
+    percent = 100 * value
+    if percent <= 0 or percent >= 100:
+        return f"{percent:.0f}\u00a0%"
+    if percent < 0.01:
+        return "<\u00a00.01\u00a0%"
+    if percent > 99.95:
+        return ">\u00a099.9\u00a0%"
+    return f"{percent:.{2 if percent < 1 else 1}f}".rstrip("0").rstrip(".") + "\u00a0%"
+
+
+def p_value(value: float) -> str:
+    """A p-value: "0.031", "2 × 10⁻¹⁰"; below 1e-300 only the bound is known."""
+    if value >= 0.001:
+        return f"{value:.2g}"
+    if value < 1e-300:
+        return "<\u00a010⁻³⁰⁰"
+    mantissa, exponent = f"{value:.0e}".split("e")
+    return f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
+def number(value: float, unit: str) -> str:
+    """A value with its unit, as :class:`~bezoar.core.report.Evidence` means it."""
+    if unit == "share":
+        return share(value)
+    if unit == "p":
+        return p_value(value)
+    figure = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
+    return f"{figure}\u00a0{unit}".rstrip()
+
+
+def interval(low: float | None, high: float | None, unit: str = "share") -> str:
+    """A 95 % interval: "94 % to 99 %"; empty where there is none."""
+    if low is None or high is None:
+        return ""
+    return f"{number(low, unit)} to {number(high, unit)}"
+
+
+def seconds(value: float) -> str:
+    """A time for people: "48 s", "3 min 05 s"."""
+    if value < 10:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def evidence(item: Evidence) -> str:
+    """A measured value in one line, with interval, n and control."""
+    parts = [f"{item.name}: {number(item.value, item.unit)}"]
+    if item.low is not None and item.high is not None:
+        parts.append(f"95 % interval {interval(item.low, item.high, item.unit)}")
+    if item.n is not None:
+        parts.append(f"n = {item.n:,}")
+    if item.control is not None:
+        parts.append(f"control {number(item.control, item.unit)}")
+    return "; ".join(parts)
+
+
+def missed(report: Document) -> str:
+    """What this audit would not have seen, from its positive controls."""
+    if report.power is None:
+        return f"{POWER_UNKNOWN} How much poison this audit lets through on this data was not measured."
+    if not report.power:
+        return "Unknown: no poison could be planted in this data."
+    weak = [row for row in report.power if row.power < _GOOD_POWER]
+    if weak:
+        return f"{'; '.join(_missed(row) for row in weak)}. {_CAVEAT}"
+    least = min(report.power, key=lambda row: row.power)
+    return f"Little of what was planted: at worst {_missed(least)}. {_CAVEAT}"
+
+
+def power(row: PowerRow) -> str:
+    """What was caught of one control: "97 % (95 % interval 94 % to 99 %) of badnets at 1 %"."""
+    return f"{share(row.power)} (95 % interval {interval(row.low, row.high)}) of {row.kind} at {share(row.rate)}"
+
+
+def _missed(row: PowerRow) -> str:
+    return (
+        f"{share(1 - row.power)} (95 % interval {interval(1 - row.high, 1 - row.low)}) of {row.kind} at "
+        f"{share(row.rate)}, {row.spiked:,} rows"
+    )
+
+
+def _headline(report: Document) -> tuple[Tone, str, str]:
+    if report.findings:
+        return _headline_of_findings(report)
+    if report.status is Status.FAILED:
+        broken = [check.name for check in report.checks if check.status is Status.FAILED]
+        why = f"these checks failed: {', '.join(broken)}" if broken else "part of the data could not be read"
+        return Tone.UNKNOWN, "No verdict.", f"Nothing was found, but {why}. What was not examined is not clean."
+    if report.status is Status.NOT_APPLICABLE:
+        return Tone.UNKNOWN, "No verdict.", "No check applies to this data, so nothing was examined."
+    if report.status is Status.FOUND:
+        return Tone.SUSPICIOUS, "Something was found.", "A check reports poison without a finding that describes it."
+    if not report.power:
+        return Tone.CLEAN, "Nothing was found.", f"{missed(report)} Read this as “not seen”, not as “not there”."
+    strong = [row for row in report.power if row.power >= _GOOD_POWER]
+    if not strong:
+        lead = "But the power of this audit on this data is low: most of what was planted in a copy went unseen."
+        return Tone.UNKNOWN, "Nothing was found.", lead
+    least = {row.kind: row for row in sorted(strong, key=lambda row: -row.rate)}
+    return Tone.CLEAN, "Nothing was found.", f"On this data this audit catches {_and(map(power, least.values()))}."
+
+
+def _headline_of_findings(report: Document) -> tuple[Tone, str, str]:
+    worst = ordered(report)[0]
+    rest = len(report.findings) - 1
+    more = f" {rest} more finding{'s' if rest > 1 else ''} below." if rest else ""
+    failed = sum(check.status is Status.FAILED for check in report.checks)
+    gap = f" {failed} check{'s' if failed > 1 else ''} failed, so this may not be all." if failed else ""
+    if worst.certainty is Certainty.CONFIRMED:
+        return Tone.CONFIRMED, f"{worst.title}, confirmed.", f"{worst.summary}{more}{gap}"
+    return Tone.SUSPICIOUS, f"{worst.title}: suspicious, not confirmed.", f"{worst.summary}{more}{gap}"
+
+
+def _found(report: Document) -> str:
+    counted = [f"{finding.title}{f', {finding.rows:,} rows' if finding.rows else ''}" for finding in ordered(report)]
+    return "; ".join(dict.fromkeys(counted[:6])) + (f"; {len(counted) - 6} more" if len(counted) > 6 else "")
+
+
+def _where(report: Document) -> str:
+    subjects = list(dict.fromkeys(finding.subject for finding in ordered(report)))
+    blamed = [f"source {row.source} (blamed)" for row in report.sources if row.blamed]
+    named = [*(s for s in subjects if f"{s} (blamed)" not in blamed), *blamed]
+    return "; ".join(named[:6]) + (f"; {len(named) - 6} more" if len(named) > 6 else "")
+
+
+def _certainty(report: Document) -> str:
+    if not report.findings:
+        return ""
+    confirmed = sum(finding.certainty is Certainty.CONFIRMED for finding in report.findings)
+    suspicious = len(report.findings) - confirmed
+    parts = [f"{confirmed} confirmed by an experiment"] if confirmed else []
+    if suspicious:
+        parts.append(f"{suspicious} suspicious only: a score without an experiment behind it")
+    if report.control_flagged is not None:
+        rate = report.control_flagged
+        parts.append(
+            f"false alarms on untouched rows {share(rate.value)} (95 % interval {interval(rate.low, rate.high)})"
+            if rate.low is not None
+            else f"false alarms on untouched rows {share(rate.value)}"
+        )
+    return "; ".join(parts)
+
+
+def _and(parts: Iterable[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
