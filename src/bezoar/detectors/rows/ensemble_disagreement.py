@@ -1,0 +1,103 @@
+"""Ensemble disagreement: unlike models that never saw a row agree that its label is another."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from bezoar.core.detector import Need, Unit
+from bezoar.core.trace import Trace
+from bezoar.core.validation import Count, Index, Level, Validated
+from bezoar.maths.linear import leading_components
+from bezoar.maths.noise import error_log_odds
+
+Floats = NDArray[np.float64]
+
+_NEIGHBOURS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsembleDisagreement(Validated):
+    """Log odds, by models of several kinds taken together, that the row's label is wrong.
+
+    Within each fold of the trace the features, which come from a network that never saw these rows, are split again,
+    and linear discriminants, multinomial logistic regression, extremely random trees and nearest neighbours judge the
+    part that they were not fitted on. With the network's own out-of-fold prediction they form a geometric mean: one
+    model that finds the label plausible saves the row. What one kind of model gets wrong by its nature, others get
+    right; a wrong label is wrong to all.
+
+    Known limits: hard but honest rows score high too; a trigger that the network learned makes every model agree with
+    the poisoned label.
+
+    Parameters
+    ----------
+    parts : parts of a fold; each is judged by models fitted on the others. At least 2 (1 leaves the network alone).
+    components : leading components of the features that the models see.
+    trees : in the forest.
+    floor : probability that no model denies any label, shared by the classes, in (0, 1): bounds what one model can do.
+    seed : of the split and the trees.
+
+    References
+    ----------
+    Brodley and Friedl, "Identifying mislabeled training data", JAIR 11, 1999, section 3.2 (unlike models, cross-fitted).
+    """
+
+    parts: Count = 3
+    components: Count = 32
+    trees: Count = 40
+    floor: Level = 0.01
+    seed: Index = 0
+
+    unit: ClassVar[Unit] = Unit.ROW
+    needs: ClassVar[tuple[Need, ...]] = (Need.FEATURES, Need.HELD_OUT)
+
+    def score(self, trace: Trace) -> Floats:
+        """(n,) in nats: above 0 where the models together believe another label."""
+        rng = np.random.default_rng(self.seed)
+        k = len(trace.data.classes)
+        total = self._bounded_log(np.exp(trace.held_out.astype(np.float64)), k)
+        for rows in trace.folds():
+            x = leading_components(trace.features[rows], self.components)
+            x /= x.std(axis=0).max(initial=0.0) or 1.0
+            labels = trace.labels[rows]
+            # Dealing out the rows in label order gives every part its share of every class.
+            part = np.empty(len(rows), dtype=np.intp)
+            part[np.lexsort((rng.random(len(rows)), labels))] = np.arange(len(rows)) % self.parts
+            for judged in (part == p for p in range(self.parts)):
+                for model in self._models():
+                    probabilities = _predict(model, x[~judged], labels[~judged], x[judged], k)
+                    total[rows[judged]] += self._bounded_log(probabilities, k)
+        pooled = total / (1 + len(self._models()))
+        return error_log_odds(pooled - np.logaddexp.reduce(pooled, axis=1, keepdims=True), trace.labels)
+
+    def _bounded_log(self, probabilities: Floats, k: int) -> Floats:
+        return np.asarray(np.log((1 - self.floor) * probabilities + self.floor / k), dtype=np.float64)
+
+    def _models(self) -> tuple[Any, ...]:
+        return (
+            LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+            LogisticRegression(C=0.1),
+            ExtraTreesClassifier(self.trees, min_samples_leaf=3, random_state=self.seed),
+            KNeighborsClassifier(_NEIGHBOURS, weights="distance"),
+        )
+
+
+def _predict(model: Any, x: Floats, labels: NDArray[np.int64], judged: Floats, k: int) -> Floats:
+    """(rows judged, k) probabilities; even ones where there is too little to fit a model on."""
+    classes = np.unique(labels)
+    if len(classes) < 2 or len(labels) < max(2 * len(classes), _NEIGHBOURS) or not x.shape[1] or not len(judged):
+        return np.full((len(judged), k), 1 / k)
+    with warnings.catch_warnings():
+        # A logistic regression a few steps short of its optimum votes well enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(x, labels)
+    probabilities = np.zeros((len(judged), k))
+    probabilities[:, classes] = model.predict_proba(judged)
+    return probabilities
