@@ -65,7 +65,9 @@ def finish(draft: Draft, limits: Limits) -> Dataset:
     rows = np.flatnonzero(keep)
     if not len(rows):
         reasons = "; ".join(f"{item.where}: {item.why}" for item in unread[:3])
-        raise InputError(f"{draft.name}: no row could be read. {reasons}".rstrip() + ("" if reasons else "It is empty."))
+        raise InputError(
+            f"{draft.name}: no row could be read. {reasons}".rstrip() + ("" if reasons else "It is empty.")
+        )
     whole = len(rows) == n
     return Dataset(
         inputs=draft.inputs if whole else take_inputs(draft.inputs, rows),
@@ -84,7 +86,9 @@ def _names(values: Sequence[str], rows: NDArray[np.intp], what: str, limits: Lim
     names = [values[row] for row in rows]
     for row, name in zip(rows, names, strict=True):
         if len(name) > limits.name_length:
-            raise InputError(f"{what} of row {row} has {len(name):,} characters, over the limit of {limits.name_length}.")
+            raise InputError(
+                f"{what} of row {row} has {len(name):,} characters, over the limit of {limits.name_length}."
+            )
         if "\x00" in name:
             raise InputError(f"{what} of row {row} holds a NUL character.")
     return np.array(names, dtype=np.str_)

@@ -59,6 +59,8 @@ def encode(column: pa.Array, known: tuple[str, ...], where: str, limits: Limits)
             f"{where}: labels must be whole numbers, text or truth values. Got {shown(column.type)}. "
             "Name another column with --label."
         )
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float64())
     encoded = pc.dictionary_encode(column)
     values = encoded.dictionary.to_pylist()
     if len(values) > limits.classes:
@@ -66,11 +68,12 @@ def encode(column: pa.Array, known: tuple[str, ...], where: str, limits: Limits)
             f"{where}: {len(values):,} different labels are over the limit of {limits.classes:,} classes. "
             "Name another column with --label."
         )
-    indexed = known if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type) else ()
+    indexed = () if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) else known
+    declared = frozenset(known)
     names: list[str | None] = []
     why: list[str] = []
     for value in values:
-        name, fault = _name(value, indexed, known, limits, where)
+        name, fault = _name(value, indexed, declared, limits, where)
         names.append(name)
         why.append(fault)
     classes = known or natural_sort({name for name in names if name is not None})
@@ -97,7 +100,7 @@ def _is_label(kind: pa.DataType) -> bool:
 
 
 def _name(
-    value: object, indexed: tuple[str, ...], known: tuple[str, ...], limits: Limits, where: str
+    value: object, indexed: tuple[str, ...], declared: frozenset[str], limits: Limits, where: str
 ) -> tuple[str | None, str]:
     """The class name of one label value, or None and why it has none."""
     if isinstance(value, float):
@@ -117,6 +120,6 @@ def _name(
         return None, "no label"
     if len(name) > limits.name_length:
         return None, f"label of {len(name):,} characters is over the limit of {limits.name_length:,}"
-    if known and name not in known:
+    if declared and name not in declared:
         return None, f"label {shown(name)} is none of the declared classes"
     return name, ""

@@ -1,5 +1,6 @@
 """Finds which column of a table is what, and makes inputs of the columns that a model learns from."""
 
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,6 +75,10 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits) -> Dataset:
         columns = Columns(table=table, name=name, unread=(*columns.unread, *unread), notes=columns.notes)
     table = validated(table, name)
     notes = list(columns.notes)
+    own = _written_roles(table.schema)
+    if own is not None and roles == Roles():
+        # Bezoar's own files hold images at the size they shall have.
+        roles, limits = own, dataclasses.replace(limits, side=limits.pixels)
     if roles.split is not None:
         table, ids = _of_split(table, ids, roles.split, name)
     assigned = _assign(table, roles, name)
@@ -123,15 +128,27 @@ def declared_classes(schema: pa.Schema, label: str) -> tuple[str, ...]:
         names = class_names(info.get("info", {}).get("features") if isinstance(info, dict) else None, label)
     elif b"classes" in metadata and pa.types.is_integer(schema.field(label).type):
         names = metadata[b"classes"].decode("utf-8", "replace").split(",")
-    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
-        return tuple(names) if len(set(names)) == len(names) else ()
-    return ()
+    wellformed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    return tuple(names) if wellformed and len(set(names)) == len(names) else ()
 
 
 def class_names(features: Any, label: str) -> Any:
     """Names of a Hugging Face ``ClassLabel`` among `features`, or nothing."""
     feature = features.get(label) if isinstance(features, dict) else None
     return feature.get("names", ()) if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else ()
+
+
+def _written_roles(schema: pa.Schema) -> Roles | None:
+    """The roles that Bezoar wrote into a file of its own, where they make sense."""
+    raw = (schema.metadata or {}).get(b"bezoar.roles")
+    said = parse_json(raw, "roles in the file's metadata") if raw is not None else None
+    if not isinstance(said, dict) or said.get("modality") not in list(Modality):
+        return None
+    inputs = said.get("input")
+    if not isinstance(inputs, list) or not all(isinstance(title, str) for title in inputs):
+        return None
+    source = "source" if said.get("source") is True else ""
+    return Roles(label="label", id="id", source=source, input=tuple(inputs), modality=Modality(said["modality"]))
 
 
 def one_chunk(column: pa.ChunkedArray) -> pa.Array:
@@ -177,9 +194,7 @@ def _by_name(columns: Sequence[str], names: Sequence[str]) -> str | None:
     return next((lower[name] for name in names if name in lower), None)
 
 
-def _modality(
-    schema: pa.Schema, inputs: tuple[str, ...], roles: Roles, name: str
-) -> tuple[Modality, tuple[str, ...]]:
+def _modality(schema: pa.Schema, inputs: tuple[str, ...], roles: Roles, name: str) -> tuple[Modality, tuple[str, ...]]:
     """What the inputs are, and which of them to use."""
     pictures = [column for column in inputs if _holds_pictures(schema.field(column).type, column)]
     texts = [column for column in inputs if _holds_text(schema.field(column).type)]
@@ -262,7 +277,7 @@ def _nested(column: pa.Array, where: str) -> NDArray[Any]:
     shape = [len(column)]
     while _is_list(column.type):
         if column.null_count:
-            raise InputError(f"{where}: {column.null_count} lists are missing.")
+            raise InputError(f"{where}: {column.null_count:,} lists are missing.")
         lengths = pc.list_value_length(column).unique().to_pylist()
         if len(lengths) > 1:
             raise InputError(f"{where}: lists differ in length: {', '.join(str(length) for length in lengths[:5])}.")
@@ -270,10 +285,11 @@ def _nested(column: pa.Array, where: str) -> NDArray[Any]:
         column = column.flatten()
     if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise InputError(f"{where}: lists must hold numbers without gaps. Got {shown(column.type)}.")
-    return column.to_numpy(zero_copy_only=False).reshape(shape)
+    array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return array.reshape(shape)
 
 
-def _features(table: pa.Table, name: str, limits: Limits) -> tuple[pa.Table, list[str]]:
+def _features(table: pa.Table, name: str, limits: Limits) -> tuple[pa.Table, tuple[str, ...]]:
     """Numbers, truth values and text; lists of numbers one column each; the rest left out with a note."""
     columns: dict[str, pa.Array] = {}
     notes: list[str] = []
@@ -308,7 +324,7 @@ def _features(table: pa.Table, name: str, limits: Limits) -> tuple[pa.Table, lis
         raise InputError(f"{name}: no column of numbers or text to learn from.")
     if infinite:
         notes.append(f"{name}: {infinite:,} infinite cells are read as missing.")
-    return pa.table(columns), notes
+    return pa.table(columns), tuple(notes)
 
 
 def _own_ids(table: pa.Table, column: str, name: str) -> list[str]:
@@ -338,7 +354,9 @@ def _invalid_text(table: pa.Table) -> set[int]:
                 column.validate(full=True)
             except pa.ArrowInvalid:
                 raw = column.cast(pa.large_binary())
-                broken.update(row for row, cell in enumerate(raw.to_pylist()) if cell is not None and not _is_utf8(cell))
+                broken.update(
+                    row for row, cell in enumerate(raw.to_pylist()) if cell is not None and not _is_utf8(cell)
+                )
     return broken
 
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from bezoar.core.data import Unread
 from bezoar.core.errors import InputError
@@ -26,8 +26,22 @@ Opener = Callable[[], BinaryIO]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What Pillow may parse. Nothing that runs a program (EPS) or draws (WMF)."""
 _GREY = frozenset({"1", "L", "LA", "La", "I", "F"})
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError)
-_DAMAGE_BELOW = (struct.error, zlib.error, Image.DecompressionBombError, AttributeError, RuntimeError)
+_DAMAGE = (
+    InputError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's decoders raise on damaged files."""
 _pillow = threading.Lock()
 
 
@@ -41,18 +55,21 @@ class Decoded:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What the first look at a picture gave: small ones are decoded at once."""
+
     width: int
     height: int
     grey: bool
+    pixels: NDArray[np.uint8] | None
 
 
 def decode(openers: Sequence[Opener], names: Sequence[str], limits: Limits) -> Decoded:
     """Decode pictures in parallel to one size: the most common one, scaled down to the limit's side.
 
-    Headers are read first, so that no picture over the pixel limit is ever decoded. Grey pictures
-    stay grey unless one of the set has colour; transparency is dropped.
+    No picture over the pixel limit is decoded: its header is read first. Grey pictures stay grey unless one
+    of the set has colour; transparency is dropped.
 
     Parameters
     ----------
@@ -65,27 +82,36 @@ def decode(openers: Sequence[Opener], names: Sequence[str], limits: Limits) -> D
     InputError
         The decoded set would be over the limit. A picture that cannot be read is no error but listed.
     """
-    with _undisturbed(), ThreadPoolExecutor(len(os.sched_getaffinity(0)) if _linux() else os.cpu_count()) as pool:
-        headers = list(pool.map(lambda opened: _header(opened, limits), openers))
-        good = [header for header in headers if isinstance(header, _Header)]
-        if not good:
-            return _collect(np.zeros((len(names), 1, 1, 1), np.uint8), headers, names, ())
-        size, share = _common_size(good, limits)
-        channels = 1 if all(header.grey for header in good) else 3
-        if len(headers) * channels * size[0] * size[1] > limits.total_bytes:
+    with _undisturbed(), _workers() as pool:
+        looks: list[_Look | str] = []
+        held = 0
+        for some in pool.map(lambda rows: [_look(openers[row], limits) for row in rows], _shares(len(openers))):
+            looks.extend(some)
+            held += sum(look.pixels.nbytes for look in some if isinstance(look, _Look) and look.pixels is not None)
+            if held > limits.total_bytes:
+                raise InputError(f"{len(names):,} images are over the limit of {limits.total_bytes:,} bytes.")
+        good = [look for look in looks if isinstance(look, _Look)]
+        size, others = _common_size(good, limits) if good else ((1, 1), 0)
+        channels = 1 if all(look.grey for look in good) else 3
+        if len(looks) * channels * size[0] * size[1] > limits.total_bytes:
             raise InputError(
-                f"{len(headers):,} images of {size[0]} x {size[1]} are over the limit of {limits.total_bytes:,} bytes."
+                f"{len(looks):,} images of {size[0]} x {size[1]} are over the limit of {limits.total_bytes:,} bytes."
             )
-        images = np.zeros((len(headers), channels, size[1], size[0]), np.uint8)
-        rows = [row for row, header in enumerate(headers) if isinstance(header, _Header)]
-        results: list[_Header | str] = list(headers)
-        for row, fault in zip(rows, pool.map(lambda row: _fill(images[row], openers[row], size), rows), strict=True):
-            if fault:
-                results[row] = fault
-    notes = [f"{share:,} of {len(good):,} images were resized to {size[0]} x {size[1]}."] if share else []
-    if channels == 3 and any(header.grey for header in good):
+        images = np.zeros((len(looks), channels, size[1], size[0]), np.uint8)
+
+        def place(rows: range) -> None:
+            for row in rows:
+                looks[row] = _placed(images[row], openers[row], looks[row], size)
+
+        list(pool.map(place, _shares(len(looks))))
+    notes = [f"{others:,} of {len(good):,} images were resized to {size[0]} x {size[1]}."] if others else []
+    if channels == 3 and any(look.grey for look in good):
         notes.append("Grey images were turned to colour, as the set holds both.")
-    return _collect(images, results, names, tuple(notes))
+    read = np.array([isinstance(look, _Look) for look in looks], dtype=bool)
+    unread = tuple(
+        Unread(shown(name, 300), look) for name, look in zip(names, looks, strict=True) if isinstance(look, str)
+    )
+    return Decoded(images=images if read.all() else images[read], read=read, unread=unread, notes=tuple(notes))
 
 
 def from_array(array: NDArray[Any], where: str) -> tuple[NDArray[np.uint8], dict[int, str]]:
@@ -146,44 +172,53 @@ def squared(array: NDArray[Any], where: str) -> NDArray[Any]:
     raise InputError(f"{where}: rows of {array.shape[1]:,} numbers are no square images.")
 
 
-def _header(opened: Opener, limits: Limits) -> "_Header | str":
-    """Size and colour of a picture by its header, or why there is none."""
+def _look(opened: Opener, limits: Limits) -> "_Look | str":
+    """A picture's size and colour, with its pixels where it is small; or why there is none."""
     try:
         with opened() as stream, Image.open(stream, formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > limits.pixels:
                 limit = f"{limits.pixels // 10**6:,} million" if limits.pixels % 10**6 == 0 else f"{limits.pixels:,}"
                 return f"{width:,} x {height:,} pixels is over the limit of {limit}; row left out"
-            return _Header(width, height, picture.mode in _GREY or picture.mode.startswith("I;"))
-    except Image.UnidentifiedImageError:
-        return "not a picture in a known format; row left out"
-    except InputError as error:
-        return f"{str(error).split(': ', 1)[-1].rstrip('.')}; row left out"
-    except (*_DAMAGE, *_DAMAGE_BELOW) as error:
-        return f"damaged picture: {reason(error)}; row left out"
+            small = max(width, height) <= limits.side
+            pixels = np.asarray(_flat(picture)) if small else None
+            return _Look(width, height, picture.mode in _GREY or picture.mode.startswith("I;"), pixels)
+    except _DAMAGE as error:
+        return _fault(error)
 
 
-def _fill(place: NDArray[np.uint8], opened: Opener, size: tuple[int, int]) -> str:
-    """Decode one picture into its place. Returns why it could not, or nothing."""
+def _placed(place: NDArray[np.uint8], opened: Opener, look: "_Look | str", size: tuple[int, int]) -> "_Look | str":
+    """Put one picture into its place. Returns the look at it, or why there is none."""
+    if isinstance(look, str):
+        return look
+    pixels = look.pixels
     try:
-        with opened() as stream, Image.open(stream, formats=FORMATS) as picture:
-            if picture.mode.startswith("I"):
-                deep = np.asarray(picture).astype(np.int64)
-                flat = Image.fromarray((np.clip(deep, 0, 65535) >> (8 if deep.max() > 255 else 0)).astype(np.uint8))
-            else:
-                flat = picture.convert("L" if picture.mode in _GREY else "RGB")
-            if flat.size != size:
-                flat = flat.resize(size, Image.Resampling.BILINEAR)
-            pixels = np.asarray(flat)
-    except InputError as error:
-        return f"{str(error).split(': ', 1)[-1].rstrip('.')}; row left out"
-    except (*_DAMAGE, *_DAMAGE_BELOW) as error:
-        return f"damaged picture: {reason(error)}; row left out"
+        if pixels is None or (look.width, look.height) != size:
+            with opened() as stream, Image.open(stream, formats=FORMATS) as picture:
+                pixels = np.asarray(_flat(picture).resize(size, Image.Resampling.BILINEAR))
+    except _DAMAGE as error:
+        return _fault(error)
     place[...] = pixels if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
-    return ""
+    return look
 
 
-def _common_size(headers: Sequence[_Header], limits: Limits) -> tuple[tuple[int, int], int]:
+def _flat(picture: Image.Image) -> Image.Image:
+    """Eight bits a channel, grey or colour."""
+    if not picture.mode.startswith("I"):
+        return picture.convert("L" if picture.mode in _GREY else "RGB")
+    deep = np.asarray(picture).astype(np.int64)
+    return Image.fromarray((np.clip(deep, 0, 65535) >> (8 if deep.max() > 255 else 0)).astype(np.uint8))
+
+
+def _fault(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture in a known format; row left out"
+    if isinstance(error, InputError):
+        return f"{str(error).split(': ', 1)[-1].rstrip('.')}; row left out"
+    return f"damaged picture: {reason(error)}; row left out"
+
+
+def _common_size(headers: Sequence[_Look], limits: Limits) -> tuple[tuple[int, int], int]:
     """(width, height) to bring all images to, and how many images have another size."""
     sizes = Counter((header.width, header.height) for header in headers)
     most = max(sizes.values())
@@ -193,20 +228,19 @@ def _common_size(headers: Sequence[_Header], limits: Limits) -> tuple[tuple[int,
     return size, len(headers) - sizes.get(size, 0)
 
 
-def _collect(
-    images: NDArray[np.uint8], results: Sequence["_Header | str"], names: Sequence[str], notes: tuple[str, ...]
-) -> Decoded:
-    read = np.array([isinstance(result, _Header) for result in results], dtype=bool)
-    unread = tuple(
-        Unread(shown(name, 300), result)
-        for name, result in zip(names, results, strict=True)
-        if not isinstance(result, _Header)
-    )
-    return Decoded(images=images if read.all() else images[read], read=read, unread=unread, notes=notes)
+def _shares(n: int) -> list[range]:
+    """Rows in shares large enough that handing them to a thread costs little."""
+    return [range(start, min(start + 128, n)) for start in range(0, n, 128)]
 
 
-def _linux() -> bool:
-    return hasattr(os, "sched_getaffinity")
+@contextmanager
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    """A thread per processor. What is still queued when an error or Ctrl-C comes is not waited for."""
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -6,7 +6,10 @@ import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bezoar.core.data import Unread
 from bezoar.core.errors import InputError
@@ -117,6 +120,18 @@ def _relative(path: Path, root: Path) -> str:
     return shown(path.relative_to(root.parent), 300)
 
 
+def mapped(
+    stream: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...], *, offset: int, order: Literal["C", "F"] = "C"
+) -> NDArray[Any]:
+    """Values that lie unpacked in an open file as a read-only array, loaded as they are used.
+
+    The caller has made sure that the file holds them. Should another program cut the file short while the
+    array is in use, the operating system ends the process.
+    """
+    array: NDArray[Any] = np.memmap(cast("Any", stream), dtype, "r", offset, shape, order)
+    return array
+
+
 def opener(path: Path, limit: int) -> Callable[[], BinaryIO]:
     """A function that opens `path` as :func:`open_file` does."""
-    return lambda: cast("BinaryIO", open_file(path, limit))
+    return lambda: open_file(path, limit)

@@ -56,9 +56,7 @@ def read(spec: "str | os.PathLike[str]", *, roles: Roles = Roles(), limits: Limi
     except (OSError, ValueError) as error:
         raise InputError(f"{shown(text)}: cannot be read: {reason(error)}.") from error
     if not there:
-        raise InputError(
-            f"{shown(text)}: no such file, folder or built-in set. Built in: {', '.join(builtin.NAMES)}."
-        )
+        raise InputError(f"{shown(text)}: no such file, folder or built-in set. Built in: {', '.join(builtin.NAMES)}.")
     return _read_folder(path, roles, limits) if folder else _read_file(path, roles, limits)
 
 

@@ -49,13 +49,16 @@ def write(data: Dataset, folder: Path) -> Path:
         inputs = {"text": data.inputs}
     taken = {"id", "label", "source", "split"} & set(inputs)
     if taken:
-        raise InputError(f"{data.name}: inputs have columns named {', '.join(sorted(taken))}, which Bezoar needs itself.")
+        raise InputError(
+            f"{data.name}: inputs have columns named {', '.join(sorted(taken))}, which Bezoar needs itself."
+        )
     table = pa.table(inputs | columns)
     table = table.replace_schema_metadata(
         {
             "bezoar.classes": json.dumps(data.classes),
-            "bezoar.roles": json.dumps({"modality": data.modality, "name": data.name, "input": list(inputs),
-                                        "source": data.source is not None}),
+            "bezoar.roles": json.dumps(
+                {"modality": data.modality, "name": data.name, "input": list(inputs), "source": data.source is not None}
+            ),
         }
     )
     return write_atomically(Path(folder) / FILE, lambda stream: pq.write_table(table, stream, compression="zstd"))

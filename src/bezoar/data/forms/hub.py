@@ -20,7 +20,7 @@ def read(spec: str, roles: Roles, limits: Limits) -> Dataset:
     """
     name = spec.removeprefix(PREFIX)
     try:
-        import datasets  # noqa: PLC0415
+        import datasets
     except ImportError as error:
         raise InputError(f"{spec}: needs the library datasets. Run: pip install 'bezoar[hf]'.") from error
     split = roles.split or "train"
@@ -29,6 +29,7 @@ def read(spec: str, roles: Roles, limits: Limits) -> Dataset:
     except (OSError, ValueError, RuntimeError, LookupError, ImportError) as error:
         raise InputError(f"{shown(spec)}: cannot be fetched: {shown(str(error).split(chr(10))[0], 160)}.") from error
     table = fetched.with_format("arrow")[:]
-    plain = Roles(label=roles.label, input=roles.input, source=roles.source, id=roles.id,
-                  modality=roles.modality, drop=roles.drop)
+    plain = Roles(
+        label=roles.label, input=roles.input, source=roles.source, id=roles.id, modality=roles.modality, drop=roles.drop
+    )
     return to_dataset(Columns(table=table, name=name, ids=positions(len(table), f"{split}/")), plain, limits)

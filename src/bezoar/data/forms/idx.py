@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.data.forms.npz import from_splits
-from bezoar.data.intake import open_file, shown, unpacked
+from bezoar.data.intake import mapped, open_file, shown, unpacked
 from bezoar.data.options import Limits, Roles
 
 _NAME = re.compile(r"(?:(?P<split>[\w-]+?)[-_.])?(?P<what>images|labels)[-_.]idx[0-9]-ubyte(?:\.gz)?")
@@ -70,7 +70,7 @@ def read_array(path: Path, limits: Limits) -> NDArray[Any]:
         held = stream.seek(0, 2)
         stream.seek(0)
         dtype, shape, start = _header(stream.read(4 + 4 * 255), held, path)
-        return np.memmap(stream, dtype, "r", start, shape) if 0 not in shape else np.zeros(shape, dtype)
+        return mapped(stream, dtype, shape, offset=start) if 0 not in shape else np.zeros(shape, dtype)
 
 
 def _header(content: bytes, held: int, path: Path) -> tuple[np.dtype[Any], tuple[int, ...], int]:

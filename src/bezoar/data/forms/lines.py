@@ -30,7 +30,7 @@ def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
         try:
             rows.append(_object(line, limits))
             ids.append(str(number))
-        except (ValueError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             unread.append(Unread(f"{path.name}: line {number + 1}", f"{shown(error, 120)}; row left out"))
     titles = list(dict.fromkeys(title for row in rows for title in row))
     if len(titles) > limits.columns:
@@ -47,7 +47,7 @@ def _object(line: bytes, limits: Limits) -> dict[str, Any]:
         raise ValueError(f"{len(line):,} bytes are over the limit of {limits.row_bytes:,}")
     row = json.loads(line)
     if not isinstance(row, dict):
-        raise ValueError("not a JSON object")
+        raise TypeError("not a JSON object")
     # Escapes such as \ud800 make text that no encoding can hold.
     if b"\\u" in line:
         json.dumps(row, ensure_ascii=False).encode()

@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from bezoar.core.errors import InputError
 from bezoar.data import images
 from bezoar.data.assembly import Draft, finish, positions
 from bezoar.data.columns import LABELS
-from bezoar.data.intake import open_file, reason, shown
+from bezoar.data.intake import mapped, open_file, reason, shown
 from bezoar.data.options import Limits, Roles
 
 INPUTS = ("x", "images", "image", "data", "inputs", "features", "X")
@@ -125,9 +125,7 @@ def _pairs(names: list[str], roles: Roles, path: Path) -> list[_Pair]:
         if not pairs:
             raise InputError(f"{path.name}: no split {shown(roles.split)}. There are: {', '.join(there) or 'none'}.")
     if not pairs:
-        raise InputError(
-            f"no inputs and labels in {path.name}. Arrays: {listed}. Name them with --input and --label."
-        )
+        raise InputError(f"no inputs and labels in {path.name}. Arrays: {listed}. Name them with --input and --label.")
     return [pair for pair in pairs if not pair.split] or pairs
 
 
@@ -157,14 +155,15 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: BinaryIO, pa
         start = member.tell()
         if size != info.file_size - start or min(shape, default=0) < 0:
             raise InputError(f"{where}: declares shape {shape} {dtype} but holds {info.file_size - start:,} bytes.")
-        order = "F" if fortran else "C"
+        order: Literal["C", "F"] = "F" if fortran else "C"
         if info.compress_type == zipfile.ZIP_STORED and size and not info.flag_bits & 1:
             offset = _stored_at(info, stream, where) + start
-            return np.memmap(stream, dtype, "r", offset, shape, order)
+            return mapped(stream, dtype, shape, offset=offset, order=order)
         content = member.read()
     if len(content) != size:
         raise InputError(f"{where}: ends after {len(content):,} of {size:,} bytes.")
-    return np.frombuffer(content, dtype).reshape(shape, order=order)
+    flat = np.frombuffer(content, dtype)
+    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
 def _stored_at(info: zipfile.ZipInfo, stream: BinaryIO, where: str) -> int:
@@ -195,8 +194,12 @@ def _inputs(values: NDArray[Any], name: str, roles: Roles) -> tuple[Inputs, dict
     if values.dtype.kind in "US":
         if values.ndim != 1:
             raise InputError(f"{name}: texts must be (n,). Got {values.shape}.")
-        return pa.array([str(text) for text in np.char.decode(values, "utf-8", "replace").tolist()]
-                        if values.dtype.kind == "S" else values.tolist(), pa.string()), {}
+        return pa.array(
+            [str(text) for text in np.char.decode(values, "utf-8", "replace").tolist()]
+            if values.dtype.kind == "S"
+            else values.tolist(),
+            pa.string(),
+        ), {}
     if values.ndim == 2 and roles.modality is not Modality.IMAGE:
         columns = {f"x{i}": values[:, i].astype(values.dtype.newbyteorder("=")) for i in range(values.shape[1])}
         return _table(columns, name), {}
@@ -208,8 +211,11 @@ def _inputs(values: NDArray[Any], name: str, roles: Roles) -> tuple[Inputs, dict
 def _table(columns: dict[str, NDArray[Any]], name: str) -> pa.Table:
     if not columns:
         raise InputError(f"{name}: inputs have no columns.")
-    return pa.table({
-        title: pa.array(np.where(np.isfinite(column), column, np.nan), from_pandas=True)
-        if column.dtype.kind == "f" else pa.array(column)
-        for title, column in columns.items()
-    })
+    return pa.table(
+        {
+            title: pa.array(np.where(np.isfinite(column), column, np.nan), from_pandas=True)
+            if column.dtype.kind == "f"
+            else pa.array(column)
+            for title, column in columns.items()
+        }
+    )
