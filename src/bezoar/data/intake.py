@@ -5,6 +5,7 @@ import os
 import stat
 import zlib
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -36,7 +37,7 @@ def reason(error: BaseException) -> str:
     return shown(text or type(error).__name__, 200).rstrip(". ")
 
 
-def open_file(path: Path, limit: int) -> BinaryIO:
+def open_file(path: Path, limit: int) -> BufferedReader:
     """Open a regular file of at most `limit` bytes. Pipes and devices are refused without waiting on them."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
