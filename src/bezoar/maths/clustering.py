@@ -135,9 +135,13 @@ def excess_silhouette(x: NDArray[np.float64], split: Split, rng: np.random.Gener
     2001 (the idea of a reference cloud).
     """
     spread = x.std(axis=0)
-    reference = (split_in_two(rng.standard_normal(x.shape) * spread) for _ in range(draws))
-    bar = max((one.silhouette for one in reference if one is not None), default=0.0)
-    return max(0.0, (split.silhouette - bar) / (1 - bar)) if bar < 1 else 0.0
+    bar = 0.0
+    for _ in range(draws):
+        reference = split_in_two(rng.standard_normal(x.shape) * spread)
+        bar = max(bar, reference.silhouette if reference else 0.0)
+        if bar >= split.silhouette:
+            return 0.0
+    return (split.silhouette - bar) / (1 - bar)
 
 
 def _split(x: Floats, member: NDArray[np.bool_]) -> Split:

@@ -87,6 +87,10 @@ class Duplicates(Validated):
     ----------
     radius : bits of the 64-bit perceptual hash in which near images may differ.
     tolerance : most difference between the pixels of near images, as a share of their contrast, in (0, 1).
+
+    References
+    ----------
+    Barz and Denzler, "Do we train on test data? Purging CIFAR of near-duplicates", J. Imaging 6, 2020, section 3.
     """
 
     radius: Index = 3

@@ -1,0 +1,136 @@
+"""A repeated pattern among natural images: the filter that sees it best, and the rows that carry it.
+
+Natural images vary along few directions; a stamped pattern does not follow them. After whitening with the
+covariance of ordinary rows the mean of the stamped rows is the optimal linear filter (the matched filter in
+coloured noise; Kay, Fundamentals of Statistical Signal Processing II, 1998, section 4.4).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from bezoar.maths.stats import Floats
+
+MOST_ROWS = 20_000
+"""Rows that a covariance is estimated from; more change its value by less than its ridge does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Background:
+    """How ordinary rows vary.
+
+    Parameters
+    ----------
+    rows : (n, d) float32, flattened inputs, centred.
+    factor : lower Cholesky factor of their covariance with a ridge, (d, d) float32.
+    """
+
+    rows: NDArray[np.float32]
+    factor: NDArray[np.float32]
+
+    def scores(self, suspects: NDArray[np.intp]) -> Floats:
+        """(n,) response of every row to the filter made from `suspects`, higher is more like them."""
+        weights = scipy.linalg.cho_solve((self.factor, True), self.rows[suspects].mean(axis=0), check_finite=False)
+        return np.asarray(self.rows @ weights, dtype=np.float64)
+
+
+def background(inputs: NDArray[np.floating], *, ridge: float = 1e-2) -> Background:
+    """Estimate how rows (n, d) vary. `ridge` is a share of the mean variance that is added to each direction."""
+    rows = np.asarray(inputs, dtype=np.float32)
+    rows = rows - rows.mean(axis=0)
+    sample = rows[:: -(-len(rows) // MOST_ROWS)]
+    covariance = sample.T @ sample / len(sample)
+    variance = float(np.trace(covariance)) / len(covariance)
+    covariance[np.diag_indices_from(covariance)] += ridge * variance + np.finfo(np.float32).tiny
+    return Background(rows=rows, factor=scipy.linalg.cholesky(covariance, lower=True, check_finite=False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Match:
+    """Rows of a class that carry one pattern.
+
+    Parameters
+    ----------
+    rows : indices of the matched rows.
+    scores : (n,) response of every row of the set.
+    threshold : matched rows score above it.
+    replication : share of matched rows that a filter made from the other half of them finds too.
+    """
+
+    rows: NDArray[np.intp]
+    scores: Floats
+    threshold: float
+    replication: float
+
+
+def match(
+    ground: Background,
+    candidates: NDArray[np.bool_],
+    start: NDArray[np.intp],
+    half: NDArray[np.bool_],
+    *,
+    steps: int = 15,
+    quantile: float = 0.999,
+) -> Match | None:
+    """Let a filter and the rows that it finds sharpen each other until they agree.
+
+    Parameters
+    ----------
+    ground : how ordinary rows vary.
+    candidates : (n,) bool, rows that may carry the pattern. All others are the null.
+    start : indices of the first suspects among them.
+    half : (n,) bool, a split into halves at random, for the replication.
+    quantile : of the null, below which no row is matched.
+
+    Returns
+    -------
+    The match, or None where fewer than five rows remain.
+    """
+    rows = start
+    for _ in range(steps):
+        scores = ground.scores(rows)
+        threshold = _threshold(scores[~candidates], scores[rows], quantile)
+        found = np.flatnonzero(candidates & (scores > threshold))
+        if len(found) < 5:
+            return None
+        if np.array_equal(found, rows):
+            break
+        rows = found
+    return Match(
+        rows=rows, scores=scores, threshold=threshold, replication=_replication(ground, candidates, rows, half)
+    )
+
+
+def decoy_threshold(scores: Floats, candidates: NDArray[np.bool_], floor: float, q: float) -> float:
+    """The lowest threshold of at least `floor` at which the null predicts a false discovery rate of at most `q`.
+
+    The share of null rows above a threshold stands for the share of ordinary candidates above it (target-decoy
+    estimate; Elias & Gygi, Nature Methods 4, 2007).
+    """
+    null = np.sort(scores[~candidates])
+    levels = np.unique(np.append(scores[candidates & (scores > floor)], floor))
+    decoys = (len(null) - np.searchsorted(null, levels, side="right")) / max(1, len(null)) * candidates.sum()
+    targets = np.sort(scores[candidates])
+    found = len(targets) - np.searchsorted(targets, levels, side="right")
+    good = np.flatnonzero(decoys <= q * np.maximum(found, 1))
+    return float(levels[good[0]]) if len(good) else float(levels[-1])
+
+
+def _threshold(null: Floats, suspects: Floats, quantile: float) -> float:
+    """Half way between the null's middle and the suspects', but never among the null."""
+    return max(float(np.quantile(null, quantile)), float(np.median(null) + np.median(suspects)) / 2)
+
+
+def _replication(
+    ground: Background, candidates: NDArray[np.bool_], rows: NDArray[np.intp], half: NDArray[np.bool_]
+) -> float:
+    found = []
+    for seen in (half[rows], ~half[rows]):
+        if seen.sum() < 3 or (~seen).sum() < 1:
+            return 0.0
+        scores = ground.scores(rows[seen])
+        limit = _threshold(scores[~candidates], scores[rows[seen]], 0.999)
+        found.append(scores[rows[~seen]] > limit)
+    return float(np.concatenate(found).mean())
