@@ -345,12 +345,11 @@ def _poison(method: type[Any], data: Dataset, *, seed: int = 0, count: int = BUD
 
 def _data_for(method: type[Any]) -> Dataset:
     """Images, or a table for attacks that refuse images."""
-    images = example_data()
     try:
-        _poison(method, images)
+        _poison(method, example_data())
     except InputError:
         return example_data(Modality.TABLE)
-    return images
+    return example_data()
 
 
 def _subject(*, flagged: bool = True) -> tuple[Subject, NDArray[np.bool_]]:

@@ -132,7 +132,10 @@ def test_code_holds_to_the_house_style(path):
             assert node.args.kwarg is None, f"{where} takes **{node.args.kwarg and node.args.kwarg.arg}"
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
-            assert not {"pickle", "cPickle", "dill", "marshal", "shelve"} & set(names), f"{where} imports a pickler"
+            own = path.name == "checks.py"  # pickles its own objects, to see whether it can
+            assert own or not {"pickle", "cPickle", "dill", "marshal", "shelve"} & set(names), (
+                f"{where} imports a pickler"
+            )
 
 
 def best_of_three(*command):

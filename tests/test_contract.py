@@ -1,0 +1,182 @@
+"""Every method keeps its contract and reaches its planted case; none acts where nothing was planted."""
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from bezoar import checks
+from bezoar.core.attack import Poisoned
+from bezoar.core.errors import ContractError
+from bezoar.core.mitigation import Subject, Suspicion
+from bezoar.core.registry import GROUPS, lookup, names
+from bezoar.data import read
+from bezoar.learn.recipe import Recipe
+from bezoar.learn.training import train
+from bezoar.maths.stats import auroc
+from cases import CASES
+
+METHODS = [(group, name) for group in GROUPS for name in names(group)]
+OBLIGATIONS = [
+    pytest.param(group, name, check, id=f"{name}-{check.__name__}")
+    for group, name in METHODS
+    for check in checks.CHECKS[group]
+]
+
+
+def named(group):
+    return [name for each, name in METHODS if each == group]
+
+
+def test_every_method_has_a_case_and_every_case_a_method():
+    assert sorted(CASES) == sorted(name for _, name in METHODS)
+
+
+@pytest.mark.parametrize(("group", "name", "check"), OBLIGATIONS)
+def test_method_keeps_its_contract(group, name, check):
+    check(lookup(group, name))
+
+
+@cache
+def digits():
+    """Real digits: two thirds to train on, one third held out."""
+    data = read("digits")
+    held_out = np.random.default_rng(0).permutation(len(data)) % 3 == 0
+    return data.take(~held_out), data.take(held_out)
+
+
+@cache
+def model_of(name):
+    """A small net trained on digits as the named attack leaves them, or on clean ones for "clean"."""
+    poisoned = Poisoned(data=digits()[0], changed=np.zeros(0, bool)) if name == "clean" else attacked(name)
+    data = poisoned.data
+    recipe = Recipe(epochs=8, batch_size=64)
+    return train(data.images, data.labels, len(data.classes), recipe, torch.Generator().manual_seed(0))[0]
+
+
+@cache
+def attacked(name):
+    method = lookup("attacks", name)(**CASES[name].settings)
+    return method.poison(digits()[0], np.random.default_rng(0))
+
+
+def reached(name, model):
+    """Share of held-out rows that the attacker wanted and got."""
+    held_out = digits()[1]
+    poisoned = attacked(name)
+    if CASES[name].metric == "asr":
+        victims = held_out.images[held_out.labels != poisoned.target]
+        return (model.predict(poisoned.trigger(victims)).argmax(axis=1) == poisoned.target).mean()
+    victims = held_out.images[held_out.labels == CASES[name].settings["original"]]
+    return (model.predict(victims).argmax(axis=1) == poisoned.target).mean()
+
+
+@pytest.mark.parametrize("name", named("attacks"))
+def test_attack_works_on_a_model_trained_on_its_poison_and_not_on_a_clean_one(name):
+    case = CASES[name]
+    assert reached(name, model_of(name)) >= case.at_least
+    assert reached(name, model_of("clean")) <= case.control_at_most
+
+
+@pytest.mark.parametrize("name", ["badnets", "blended"])
+def test_backdoored_model_still_reads_untouched_digits(name):
+    """Within 3 points of a clean training, n = 599: a backdoor that ruins accuracy would be noticed."""
+    held_out = digits()[1]
+    clean, backdoored = (
+        (model_of(each).predict(held_out.images).argmax(axis=1) == held_out.labels).mean() for each in ("clean", name)
+    )
+    assert clean >= 0.95
+    assert backdoored >= clean - 0.03
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("name", named("detectors"))
+def test_detector_ranks_the_planted_rows_and_only_where_they_are_planted(name, seed):
+    """The control scores the same rows of a trace in which nothing was planted: chance is 0.5."""
+    case = CASES[name]
+    detector = lookup("detectors", name)(**case.settings)
+    planted = checks.planted_trace(seed=seed)
+    assert auroc(detector.score(planted.trace), planted.poisoned) >= case.at_least
+    clean = checks.planted_trace(seed=seed, planted=0).trace
+    assert auroc(detector.score(clean), planted.poisoned) <= case.control_at_most
+
+
+@pytest.mark.parametrize("name", named("mitigations"))
+def test_mitigation_repairs_the_flagged_rows_and_no_others(name):
+    case = CASES[name]
+    planted = checks.planted_trace(seed=1)
+    truth = checks.planted_trace(seed=1, planted=0).trace.data
+    data = planted.trace.data
+    suspicion = Suspicion(
+        flagged=planted.poisoned,
+        code=np.where(planted.poisoned, "BZ102", ""),
+        suggested=planted.trace.held_out.argmax(axis=1),
+    )
+    repaired = lookup("mitigations", name)(**case.settings).apply(Subject(data=data, suspicion=suspicion)).data
+    after = dict(zip(repaired.ids.tolist(), repaired.labels.tolist(), strict=True))
+    settled = np.array([after.get(row, label) == label for row, label in zip(data.ids, truth.labels, strict=True)])
+    assert settled[planted.poisoned].mean() >= case.at_least
+    touched = np.array([after.get(row) != label for row, label in zip(data.ids, data.labels, strict=True)])
+    assert touched[~planted.poisoned].mean() <= case.control_at_most
+
+
+def broken(base, **attributes):
+    """A method that differs from a good one in a single way."""
+    return type(f"Broken{base.__name__}", (base,), {"__slots__": (), "__doc__": base.__doc__, **attributes})
+
+
+LabelFlip = lookup("attacks", "label_flip")
+LossDynamics = lookup("detectors", "loss_dynamics")
+
+
+def careless(self, data, rng):
+    data.labels[:3] = 0
+    return LabelFlip.poison(self, data, rng)
+
+
+def unseeded(self, data, rng):
+    return LabelFlip.poison(self, data, np.random.default_rng())
+
+
+def lying(self, data, rng):
+    poisoned = LabelFlip.poison(self, data, rng)
+    return dataclasses.replace(poisoned, changed=np.roll(poisoned.changed, 1))
+
+
+def inverted(self, trace):
+    return -LossDynamics.score(self, trace)
+
+
+def infinite(self, trace):
+    return np.where(trace.labels == 0, np.inf, LossDynamics.score(self, trace))
+
+
+def curious(self, trace):
+    return LossDynamics.score(self, trace) - trace.held_out[:, 0]
+
+
+def scribbling(self, trace):
+    scores = LossDynamics.score(self, trace)
+    trace.losses[:] = 0
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("method", "check", "message"),
+    [
+        (broken(LabelFlip, poison=careless), checks.leaves_the_set_it_was_given_alone, "leaves the set"),
+        (broken(LabelFlip, poison=unseeded), checks.plants_the_same_poison_from_the_same_seed, "repeats itself"),
+        (broken(LabelFlip, poison=lying), checks.tells_the_truth_about_what_it_changed, "changes every row"),
+        (broken(LossDynamics, score=inverted), checks.ranks_planted_rows_above_the_others, "AUROC 0.00 < 0.7"),
+        (broken(LossDynamics, score=infinite), checks.scores_every_row_with_a_finite_number, "finite"),
+        (broken(LossDynamics, score=curious), checks.reads_only_what_it_needs, r"`needs` \(losses\)"),
+        (broken(LossDynamics, score=scribbling), checks.leaves_the_trace_alone, "leaves the trace"),
+        (broken(LossDynamics, __doc__="No references."), checks.is_a_documented_frozen_dataclass, "references"),
+    ],
+    ids=["careless", "unseeded", "lying", "inverted", "infinite", "curious", "scribbling", "undocumented"],
+)
+def test_a_method_that_breaks_its_contract_is_told_how(method, check, message):
+    with pytest.raises(ContractError, match=message):
+        check(method)
