@@ -269,13 +269,19 @@ def reads_only_what_it_needs(method: type[Any]) -> None:
 # Mitigations
 
 
+def declares_its_surface(method: type[Any]) -> None:
+    """It says what it repairs."""
+    _promise(method, isinstance(getattr(method, "surface", None), str), "has a `surface`")
+
+
 def repairs_only_what_is_suspected(method: type[Any]) -> None:
     """Rows that are not flagged stay as they are; with none flagged nothing changes."""
     subject, poisoned = _subject()
     repaired = method().apply(subject)
     kept = dict(zip(repaired.data.ids.tolist(), repaired.data.row_hashes, strict=True))
-    innocent = zip(subject.data.ids[~poisoned].tolist(), np.array(subject.data.row_hashes)[~poisoned], strict=True)
-    _promise(method, all(kept.get(row) == before for row, before in innocent), "leaves rows alone that are not flagged")
+    before = zip(subject.data.ids.tolist(), subject.data.row_hashes, poisoned, strict=True)
+    spared = all(kept.get(row) == content for row, content, flagged in before if not flagged)
+    _promise(method, spared, "leaves rows alone that are not flagged")
     untouched = method().apply(_subject(flagged=False)[0])
     _promise(
         method, _fingerprint(untouched.data) == _fingerprint(subject.data), "changes nothing if nothing is flagged"
@@ -320,7 +326,13 @@ CHECKS: dict[Group, tuple[Check, ...]] = {
         leaves_the_trace_alone,
         reads_only_what_it_needs,
     ),
-    "mitigations": (*_EVERY, repairs_only_what_is_suspected, acts_on_what_is_suspected, leaves_the_subject_alone),
+    "mitigations": (
+        *_EVERY,
+        declares_its_surface,
+        repairs_only_what_is_suspected,
+        acts_on_what_is_suspected,
+        leaves_the_subject_alone,
+    ),
 }
 """The checks of each group of methods."""
 
