@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bezoar.core.codes import CODES
 from bezoar.core.report import Document, Exhibit, Picture, PowerRow, Report
@@ -74,6 +74,8 @@ def environment() -> Environment:
         "number": wording.number,
         "interval": wording.interval,
         "seconds": wording.seconds,
+        "moment": wording.moment,
+        "prose": _prose,
     }
     made.globals |= {"interval_bar": svg.interval_bar, "columns_of": _columns}
     return made
@@ -126,6 +128,14 @@ def _within_limits(report: Document) -> tuple[Document, int]:
         for finding in wording.ordered(report)
     )
     return dataclasses.replace(report, findings=findings, exhibits=rows(report.exhibits)), left_out
+
+
+def _prose(text: str) -> Markup:
+    """Escaped text in which `code` between backticks is set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def _columns(rows: Iterable[Exhibit]) -> list[str]:

@@ -53,4 +53,4 @@ def _summary(report: Document) -> list[str]:
     for finding in wording.ordered(report):
         lines.append(f"{finding.code} {finding.severity}, {finding.certainty}: {finding.title}: {finding.subject}")
         lines.extend(f"  {wording.evidence(item)}" for item in finding.evidence)
-    return [*lines, f"What this audit would have missed: {wording.missed(report)}"]
+    return [*lines, f"What this audit would have missed: {' '.join(wording.missed(report))}"]

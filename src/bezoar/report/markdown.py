@@ -21,7 +21,7 @@ def render(report: Report) -> str:
         f"{text(verdict.lead)}",
         f"Data: **{text(data.name)}**, {text(size)}. Merkle root `{_code(data.merkle_root)}`.",
         *_findings(shown),
-        f"**What this audit would have missed.** {text(wording.missed(shown))}",
+        f"**What this audit would have missed.** {text(' '.join(wording.missed(shown)))}",
         *_power(shown),
         *_sources(shown),
         *_checks(shown),

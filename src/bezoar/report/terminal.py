@@ -44,7 +44,7 @@ def render(report: Report, where: Path | None = None) -> Group:
     for row in blamed[:_MOST_FINDINGS]:
         told = f"Source to blame: {row.source} ({row.flagged:,} of {row.rows:,} rows flagged, "
         parts.append(Text(f"{told}p = {wording.p_value(row.p_value)})"))
-    parts += [Text(), Text.assemble(("What this audit would have missed  ", "bold"), wording.missed(shown))]
+    parts += [Text(), Text.assemble(("What this audit would have missed  ", "bold"), " ".join(wording.missed(shown)))]
     parts += _gaps(shown)
     if where is not None:
         parts += [Text(), Text(f"Report: {safe.text(str(where / 'index.html'), 1000)}", "dim", overflow="fold")]

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from bezoar.core.report import Certainty, Document, Evidence, Finding, PowerRow, Status
 
 POWER_UNKNOWN = "Power is unknown: controls were not run."
 _GOOD_POWER = 0.9
+_MOST_LINES = 5
+# Not from the locale: a report reads the same everywhere.
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _CAVEAT = "Kinds of poison that were not planted are not covered by these figures."
 
 
@@ -29,21 +36,25 @@ class Verdict:
     tone : how it looks.
     headline : one sentence.
     lead : what a person should know next.
-    facts : short answers by question.
+    facts : answers by question, each a few lines.
     """
 
     tone: Tone
     headline: str
     lead: str
-    facts: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def verdict(report: Document) -> Verdict:
     """The verdict in plain words: what was found, where, how sure, what would have been missed."""
     tone, headline, lead = _headline(report)
-    facts = [("What was found", _found(report)), ("Where", _where(report)), ("How sure", _certainty(report))]
-    facts.append(("What this audit would have missed", missed(report)))
-    return Verdict(tone=tone, headline=headline, lead=lead, facts=tuple((q, a) for q, a in facts if a))
+    facts = (
+        ("What was found, and where", _found(report)),
+        ("Who supplied it", _blamed(report)),
+        ("How sure this is", _certainty(report)),
+        ("What this audit would have missed", missed(report)),
+    )
+    return Verdict(tone=tone, headline=headline, lead=lead, facts=tuple(fact for fact in facts if fact[1]))
 
 
 def ordered(report: Document) -> tuple[Finding, ...]:
@@ -100,6 +111,16 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+def moment(text: str) -> str:
+    """A time in ISO 8601 for people: "15 January 2026, 09:30 UTC"; other text stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = f" {at:%Z}" if at.tzinfo else ""
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M}{zone}"
+
+
 def evidence(item: Evidence) -> str:
     """A measured value in one line, with interval, n and control."""
     parts = [f"{item.name}: {number(item.value, item.unit)}"]
@@ -112,17 +133,17 @@ def evidence(item: Evidence) -> str:
     return "; ".join(parts)
 
 
-def missed(report: Document) -> str:
-    """What this audit would not have seen, from its positive controls."""
+def missed(report: Document) -> tuple[str, ...]:
+    """What this audit would not have seen, from its positive controls, line by line."""
     if report.power is None:
-        return f"{POWER_UNKNOWN} How much poison this audit lets through on this data was not measured."
+        return (POWER_UNKNOWN, "How much poison this audit lets through on this data was not measured.")
     if not report.power:
-        return "Unknown: no poison could be planted in this data."
-    weak = [row for row in report.power if row.power < _GOOD_POWER]
+        return ("Unknown: no poison could be planted in this data.",)
+    weak = sorted((row for row in report.power if row.power < _GOOD_POWER), key=lambda row: row.power)
     if weak:
-        return f"{'; '.join(_missed(row) for row in weak)}. {_CAVEAT}"
-    least = min(report.power, key=lambda row: row.power)
-    return f"Little of what was planted: at worst {_missed(least)}. {_CAVEAT}"
+        more = (f"{len(weak) - _MOST_LINES} more.",) if len(weak) > _MOST_LINES else ()
+        return (*map(_missed, weak[:_MOST_LINES]), *more, _CAVEAT)
+    return (f"Little of what was planted. At worst: {_missed(min(report.power, key=lambda row: row.power))}", _CAVEAT)
 
 
 def power(row: PowerRow) -> str:
@@ -133,7 +154,7 @@ def power(row: PowerRow) -> str:
 def _missed(row: PowerRow) -> str:
     return (
         f"{share(1 - row.power)} (95 % interval {interval(1 - row.high, 1 - row.low)}) of {row.kind} at "
-        f"{share(row.rate)}, {row.spiked:,} rows"
+        f"{share(row.rate)}, {row.spiked:,} rows."
     )
 
 
@@ -149,13 +170,14 @@ def _headline(report: Document) -> tuple[Tone, str, str]:
     if report.status is Status.FOUND:
         return Tone.SUSPICIOUS, "Something was found.", "A check reports poison without a finding that describes it."
     if not report.power:
-        return Tone.CLEAN, "Nothing was found.", f"{missed(report)} Read this as “not seen”, not as “not there”."
+        return Tone.CLEAN, "Nothing was found.", f"{missed(report)[0]} Read this as “not seen”, not as “not there”."
     strong = [row for row in report.power if row.power >= _GOOD_POWER]
     if not strong:
         lead = "But the power of this audit on this data is low: most of what was planted in a copy went unseen."
         return Tone.UNKNOWN, "Nothing was found.", lead
-    least = {row.kind: row for row in sorted(strong, key=lambda row: -row.rate)}
-    return Tone.CLEAN, "Nothing was found.", f"On this data this audit catches {_and(map(power, least.values()))}."
+    kinds = dict.fromkeys(row.kind for row in strong)
+    least = [min((row for row in strong if row.kind == kind), key=lambda row: row.rate) for kind in kinds]
+    return Tone.CLEAN, "Nothing was found.", f"On this data this audit catches {_and(map(power, least[:_MOST_LINES]))}."
 
 
 def _headline_of_findings(report: Document) -> tuple[Tone, str, str]:
@@ -165,38 +187,42 @@ def _headline_of_findings(report: Document) -> tuple[Tone, str, str]:
     failed = sum(check.status is Status.FAILED for check in report.checks)
     gap = f" {failed} check{'s' if failed > 1 else ''} failed, so this may not be all." if failed else ""
     if worst.certainty is Certainty.CONFIRMED:
-        return Tone.CONFIRMED, f"{worst.title}, confirmed.", f"{worst.summary}{more}{gap}"
-    return Tone.SUSPICIOUS, f"{worst.title}: suspicious, not confirmed.", f"{worst.summary}{more}{gap}"
+        return Tone.CONFIRMED, f"{worst.title}: {worst.subject}.", f"{worst.summary}{more}{gap}"
+    return Tone.SUSPICIOUS, f"{worst.title}: {worst.subject}.", f"{worst.summary}{more}{gap}"
 
 
-def _found(report: Document) -> str:
-    counted = [f"{finding.title}{f', {finding.rows:,} rows' if finding.rows else ''}" for finding in ordered(report)]
-    return "; ".join(dict.fromkeys(counted[:6])) + (f"; {len(counted) - 6} more" if len(counted) > 6 else "")
+def _found(report: Document) -> tuple[str, ...]:
+    lines = [
+        f"{finding.title}: {finding.subject}{f', {finding.rows:,} rows' if finding.rows else ''} ({finding.certainty})."
+        for finding in ordered(report)
+    ]
+    return tuple(lines[:_MOST_LINES] + ([f"{len(lines) - _MOST_LINES} more."] if len(lines) > _MOST_LINES else []))
 
 
-def _where(report: Document) -> str:
-    subjects = list(dict.fromkeys(finding.subject for finding in ordered(report)))
-    blamed = [f"source {row.source} (blamed)" for row in report.sources if row.blamed]
-    named = [*(s for s in subjects if f"{s} (blamed)" not in blamed), *blamed]
-    return "; ".join(named[:6]) + (f"; {len(named) - 6} more" if len(named) > 6 else "")
+def _blamed(report: Document) -> tuple[str, ...]:
+    lines = [
+        f"{row.source}: {row.flagged:,} of its {row.rows:,} rows flagged, {share(row.share)} "
+        f"(p\u00a0=\u00a0{p_value(row.p_value)})."
+        for row in report.sources
+        if row.blamed
+    ]
+    if report.findings and report.sources and not lines:
+        return ("No source stands out from the others.",)
+    return tuple(lines[:_MOST_LINES])
 
 
-def _certainty(report: Document) -> str:
-    if not report.findings:
-        return ""
+def _certainty(report: Document) -> tuple[str, ...]:
     confirmed = sum(finding.certainty is Certainty.CONFIRMED for finding in report.findings)
     suspicious = len(report.findings) - confirmed
-    parts = [f"{confirmed} confirmed by an experiment"] if confirmed else []
+    lines = [f"{confirmed} confirmed: an experiment was made and the effect was seen."] if confirmed else []
     if suspicious:
-        parts.append(f"{suspicious} suspicious only: a score without an experiment behind it")
+        lines.append(f"{suspicious} suspicious: a score stands out, no experiment confirms it.")
     if report.control_flagged is not None:
         rate = report.control_flagged
-        parts.append(
-            f"false alarms on untouched rows {share(rate.value)} (95 % interval {interval(rate.low, rate.high)})"
-            if rate.low is not None
-            else f"false alarms on untouched rows {share(rate.value)}"
-        )
-    return "; ".join(parts)
+        between = interval(rate.low, rate.high, rate.unit)
+        told = f" (95 % interval {between})" if between else ""
+        lines.append(f"False alarms on untouched rows: {number(rate.value, rate.unit)}{told}.")
+    return tuple(lines)
 
 
 def _and(parts: Iterable[str]) -> str:
