@@ -65,7 +65,7 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits) -> Dataset:
         No label column, a named column that does not exist, or no usable row.
     """
     table, name = columns.table, columns.name
-    _check_size(table, name, limits)
+    _check_schema(table, name, limits)
     ids = columns.ids if columns.ids is not None else positions(len(table))
     broken = _invalid_text(table)
     if broken:
@@ -158,7 +158,11 @@ def one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
-def _check_size(table: pa.Table, name: str, limits: Limits) -> None:
+def _check_schema(table: pa.Table, name: str, limits: Limits) -> None:
+    try:
+        table.schema.remove_metadata().to_string()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: a column's name is not UTF-8.") from error
     repeated = {shown(column) for column in table.column_names if table.column_names.count(column) > 1}
     if table.num_columns > limits.columns:
         raise InputError(f"{name}: {table.num_columns:,} columns are over the limit of {limits.columns:,}.")

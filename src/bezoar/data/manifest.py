@@ -217,10 +217,10 @@ def _by_content(old: Manifest, new: Manifest) -> list[tuple[int, int]]:
             waiting[key(row)].append(j)
         queues: dict[object, Iterator[int]] = {value: iter(places) for value, places in waiting.items()}
         for i, row in list(left.items()):
-            j = next(queues.get(key(row), iter(())), None)
-            if j is not None:
-                pairs.append((i, j))
-                del left[i], right[j]
+            partner = next(queues.get(key(row), iter(())), None)
+            if partner is not None:
+                pairs.append((i, partner))
+                del left[i], right[partner]
     return sorted(pairs)
 
 

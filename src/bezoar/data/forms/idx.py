@@ -85,5 +85,5 @@ def _header(content: bytes, held: int, path: Path) -> tuple[np.dtype[Any], tuple
     declared = math.prod(shape, start=dtype.itemsize)
     if declared != held - start:
         text = " x ".join(f"{length:,}" for length in shape[:8])
-        raise InputError(f"{shown(path)}: declares {text} values, {declared:,} bytes, but holds {held - start:,}.")
+        raise InputError(f"{shown(path)}: declares {text} values, but holds {held - start:,} bytes of them.")
     return dtype, shape, start
