@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,11 @@ def test_a_plugin_that_takes_a_built_in_name_is_refused_by_name(installed, tmp_p
     assert done.returncode == 0
     assert done.stderr.startswith("bezoar: two detectors are named 'duplicates'")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_worked_example_for_contributors_is_this_plugin():
+    """What CONTRIBUTING.md shows is what these tests install and run."""
+    guide = (PLUGIN.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = {block.strip() for block in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)}
+    assert (PLUGIN / "src" / "bezoar_tally" / "last_loss.py").read_text(encoding="utf-8").strip() in shown
+    assert 'last_loss = "bezoar_tally.last_loss:LastLoss"' in guide
