@@ -1,22 +1,23 @@
 """`bezoar explain`: the page of a finding code or of a method."""
 
 import inspect
+import textwrap
 from difflib import get_close_matches
 from typing import Annotated
 
 import typer
+
+from bezoar.core.codes import CODES, Code
+from bezoar.core.errors import UnknownNameError
+from bezoar.core.registry import GROUPS, lookup, names
 
 
 def explain(
     name: Annotated[str, typer.Argument(metavar="CODE_OR_METHOD", help="Such as BZ101, badnets or loss_dynamics.")],
 ) -> None:
     """Explain a finding code, or an attack, a detector or a mitigation."""
-    from bezoar.core.codes import CODES
-    from bezoar.core.errors import UnknownNameError
-    from bezoar.core.registry import GROUPS, lookup, names
-
     if name.upper() in CODES:
-        _print_code(name.upper())
+        _print(CODES[name.upper()])
         return
     tables = {group: names(group) for group in GROUPS}
     for group, table in tables.items():
@@ -29,12 +30,7 @@ def explain(
     raise UnknownNameError(f"no code or method {name[:80]!r}. {hint}")
 
 
-def _print_code(name: str) -> None:
-    import textwrap
-
-    from bezoar.core.codes import CODES
-
-    page = CODES[name]
+def _print(page: Code) -> None:
     typer.echo(f"{page.code}  {page.title}")
     for heading, body in (
         ("What it shows", page.shows),

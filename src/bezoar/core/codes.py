@@ -4,9 +4,6 @@ Codes never change their meaning and are never reused. BZ1xx are about data sets
 """
 
 from dataclasses import dataclass
-from difflib import get_close_matches
-
-from bezoar.core.errors import UnknownNameError
 
 ATLAS_EDITION = "5.6.1"
 ATLAS_ALIASES = {"AML.T0019": "AML.T0115.000", "AML.T0058": "AML.T0115.001"}
@@ -29,7 +26,7 @@ class Code:
     remedy : what to do, first step first.
     cannot_tell : what this finding does not say.
     references : literature, each with where to find it.
-    atlas, atlas_mitigations : MITRE ATLAS techniques and mitigations, of edition :data:`ATLAS_EDITION`.
+    atlas, atlas_mitigations : MITRE ATLAS techniques and mitigations, of edition 5.6.1 (:data:`ATLAS_EDITION`).
     owasp : OWASP Machine Learning Security Top 10, 2023.
     nist : attack identifiers of NIST AI 100-2e2025.
     rmf : subcategories of the NIST AI Risk Management Framework 1.0.
@@ -328,18 +325,3 @@ _PAGES = (
 )
 
 CODES: dict[str, Code] = {page.code: page for page in _PAGES}
-
-
-def find(code: str) -> Code:
-    """The page of a code, in either case.
-
-    Raises
-    ------
-    UnknownNameError
-        No such code; the message names the nearest ones.
-    """
-    page = CODES.get(code.upper())
-    if page is None:
-        near = get_close_matches(code.upper(), CODES, n=3, cutoff=0.5) or list(CODES)
-        raise UnknownNameError(f"no code {code!r}. Nearest: {', '.join(near)}.")
-    return page

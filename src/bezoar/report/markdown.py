@@ -19,14 +19,14 @@ def render(report: Report) -> str:
     parts = [
         f"# {text(verdict.headline)}",
         f"{text(verdict.lead)}",
-        f"Data: **{text(data.name)}**, {text(size)}. Merkle root `{_code(data.merkle_root)}`.",
+        f"Data: **{text(data.name)}**, {text(size)}. Merkle root {text(data.merkle_root)}.",
         *_findings(shown),
         f"**What this audit would have missed.** {text(' '.join(wording.missed(shown)))}",
         *_power(shown),
         *_sources(shown),
         *_checks(shown),
         *_unread(shown),
-        f"`{_code(shown.run.command)}`, seed {shown.run.seed}, {wording.seconds(shown.run.seconds)}",
+        f"{text(shown.run.command)}, seed {shown.run.seed}, {wording.seconds(shown.run.seconds)}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -36,10 +36,6 @@ def text(value: str) -> str:
     entities = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # A word joiner after "@" and "www" stops a mention or a link where escapes do not.
     return _SPECIAL.sub(r"\\\1", entities).replace("\\@", "\\@&#8288;").replace("www", "ww&#8288;w")
-
-
-def _code(value: str) -> str:
-    return value.replace("`", "'") or " "
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bezoar.core.report import Document, Picture, Report
 
-_NAME, _PROSE = 160, 1500
+_UNIT, _NAME, _PROSE = 24, 160, 1500
 _PROSE_FIELDS = frozenset({"summary", "remedy", "detail", "note", "notes", "caption", "why", "command"})
 _JOINERS = "\u200c\u200d"
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -49,6 +49,8 @@ def document(report: Document) -> Document:
 
 
 def _limit(field: str) -> int:
+    if field == "unit":
+        return _UNIT
     return _PROSE if field in _PROSE_FIELDS else _NAME
 
 

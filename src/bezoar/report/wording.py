@@ -163,7 +163,10 @@ def _headline(report: Document) -> tuple[Tone, str, str]:
         return _headline_of_findings(report)
     if report.status is Status.FAILED:
         broken = [check.name for check in report.checks if check.status is Status.FAILED]
-        why = f"these checks failed: {', '.join(broken)}" if broken else "part of the data could not be read"
+        reasons = [f"these checks failed: {', '.join(broken[:_MOST_LINES])}"] if broken else []
+        if report.unread:
+            reasons.append(f"{max(report.dataset.unread, len(report.unread)):,} files or rows could not be read")
+        why = " and ".join(reasons)
         return Tone.UNKNOWN, "No verdict.", f"Nothing was found, but {why}. What was not examined is not clean."
     if report.status is Status.NOT_APPLICABLE:
         return Tone.UNKNOWN, "No verdict.", "No check applies to this data, so nothing was examined."
