@@ -111,8 +111,10 @@ def split_in_two(x: NDArray[np.float64]) -> Split | None:
         counts = np.clip(member.sum(axis=0), 1, n - 1).astype(np.float64)[:, None]
         sums = member.T.astype(np.float64) @ x
     sizes = member.sum(axis=0)
-    unique = np.unique(member[:, (sizes >= 2) & (sizes <= n - 2)], axis=1)
-    splits = [_split(x, column) for column in unique.T]
+    columns = member[:, (sizes >= 2) & (sizes <= n - 2)].T
+    # Many starts end in the same two clusters, whichever of them comes first.
+    unique = {(column ^ column[0]).tobytes(): column for column in columns}
+    splits = [_split(x, column) for column in unique.values()]
     return max(splits, key=lambda split: split.silhouette, default=None)
 
 

@@ -11,6 +11,7 @@ from bezoar.maths.stats import Interval, holm, wilson
 Floats = NDArray[np.float64]
 
 _LEAST_LOG_P = -100.0
+_ROUNDING = 1e-6
 # See `error_log_odds` for both.
 _FLIP_WEIGHT = 1.5
 _LEAST_OWN = 0.01
@@ -45,7 +46,8 @@ def confident_labels(held_out: NDArray[Any], labels: NDArray[np.int64]) -> NDArr
     Parameters and reference as :func:`class_thresholds`; equation 1.
     """
     probabilities = np.exp(held_out.astype(np.float64))
-    confident = probabilities >= class_thresholds(held_out, labels)
+    # The mean of equal numbers can round to above them.
+    confident = probabilities >= class_thresholds(held_out, labels) - _ROUNDING
     best = np.where(confident, probabilities, -1.0).argmax(axis=1)
     return np.where(confident.any(axis=1), best, -1)
 

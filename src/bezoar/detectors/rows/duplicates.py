@@ -36,7 +36,7 @@ def rounded_groups(table: pa.Table) -> NDArray[np.int64]:
     return groups.reshape(-1).astype(np.int64)
 
 
-def near_twins(data: Dataset, *, radius: int = 3, tolerance: float = 0.03) -> NDArray[np.intp]:
+def near_twins(data: Dataset, *, radius: int = 3, tolerance: float = 0.1) -> NDArray[np.intp]:
     """Pairs of images that are not equal but nearly so.
 
     Perceptual hashes propose pairs, pixels decide: images of few strokes have few hashes.
@@ -94,7 +94,7 @@ class Duplicates(Validated):
     """
 
     radius: Index = 3
-    tolerance: Level = 0.03
+    tolerance: Level = 0.1
 
     unit: ClassVar[Unit] = Unit.ROW
     needs: ClassVar[tuple[Need, ...]] = (Need.INPUTS,)
@@ -140,10 +140,13 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
         values = np.array([np.nan if cell is None else float(cell) for cell in column.to_pylist()], dtype=np.float64)
         known = np.isfinite(values)
-        if known.any():
-            low, high = np.quantile(values[known], [0.25, 0.75])
-            spread = (high - low) or values[known].std() or 1.0
-            values[known] = np.round(values[known] / (_GRAIN * spread))
+        # Divided by the largest first: the range of a column may exceed what a double holds.
+        scaled = values[known] / (np.abs(values[known]).max(initial=0.0) or 1.0)
+        if len(scaled):
+            low, high = np.quantile(scaled, [0.25, 0.75])
+            grain = _GRAIN * ((high - low) or scaled.std()) or 1.0
+            with np.errstate(over="ignore"):
+                values[known] = np.round(scaled / grain)
         _, codes = np.unique(values, return_inverse=True)
     else:
         texts = ["" if cell is None else str(cell).strip().casefold() for cell in column.to_pylist()]

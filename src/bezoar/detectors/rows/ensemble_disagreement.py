@@ -91,8 +91,11 @@ class EnsembleDisagreement(Validated):
 
 def _predict(model: Any, x: Floats, labels: NDArray[np.int64], judged: Floats, k: int) -> Floats:
     """(rows judged, k) probabilities; even ones where there is too little to fit a model on."""
+    # A class of one row has no spread to fit.
+    fit = np.bincount(labels, minlength=k)[labels] >= 2
+    x, labels = x[fit], labels[fit]
     classes = np.unique(labels)
-    if len(classes) < 2 or len(labels) < max(2 * len(classes), _NEIGHBOURS) or not x.shape[1] or not len(judged):
+    if len(classes) < 2 or len(labels) < _NEIGHBOURS or not x.shape[1] or not len(judged):
         return np.full((len(judged), k), 1 / k)
     with warnings.catch_warnings():
         # A logistic regression a few steps short of its optimum votes well enough.

@@ -1,0 +1,50 @@
+"""Two clusters or one, against scikit-learn's silhouettes and clouds of known shape."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import silhouette_samples
+
+from bezoar.maths.clustering import excess_silhouette, silhouettes, split_in_two
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
+def test_silhouettes_are_exact(share):
+    """A peer's take O(n^2); these equal scikit-learn's for the squared distance."""
+    rng = np.random.default_rng(0)
+    x, member = rng.normal(size=(100, 4)) + 50, rng.random(100) < share
+    member[:2] = True
+    np.testing.assert_allclose(silhouettes(x, member), silhouette_samples(x, member, metric="sqeuclidean"), atol=1e-9)
+
+
+def test_the_only_row_of_a_cluster_has_silhouette_zero():
+    x = np.arange(6.0)[:, None]
+    member = np.arange(6) == 5
+    np.testing.assert_allclose(silhouettes(x, member), silhouette_samples(x, member, metric="sqeuclidean"), atol=1e-12)
+
+
+@pytest.mark.parametrize("poisoned", [5, 20, 150])
+def test_a_far_cluster_of_any_size_is_split_off(poisoned):
+    """Even 5 rows of 500, where plain 2-means would halve the large cluster."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 4)) * [3, 2, 1.5, 1]
+    truth = np.arange(500) < poisoned
+    x[truth, 2] += 15
+    split = split_in_two(x)
+    assert (split.small == truth).all()
+    assert excess_silhouette(x, split, rng) > 0.2
+
+
+def test_one_gaussian_cloud_is_called_one_cluster():
+    """A peer calls one cluster of every class poisoned; here about 1 in 20 clean clouds, and those by little."""
+    rng = np.random.default_rng(0)
+    excess = []
+    for _ in range(100):
+        x = rng.normal(size=(150, 4)) * [3, 2, 1, 0.5]
+        excess.append(excess_silhouette(x, split_in_two(x), rng))
+    assert np.mean(np.array(excess) > 0) <= 0.12
+    assert max(excess) < 0.1
+
+
+@pytest.mark.parametrize("x", [np.zeros((3, 2)), np.zeros((10, 2)), np.zeros((10, 0))])
+def test_nothing_is_split_where_there_is_nothing_to_split(x):
+    assert split_in_two(x) is None
