@@ -75,6 +75,18 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_does_not(tmp_path)
     assert first["data.parquet"] != other["data.parquet"]
 
 
+def test_another_attack_into_the_same_folder_leaves_no_trigger_of_the_first(tmp_path):
+    for name in ("badnets", "label_flip"):
+        assert run(["attack", name, "digits", "--out", str(tmp_path / "out")]) == 0
+    assert sorted(files(tmp_path / "out")) == ["attack.json", "data.parquet", "truth.parquet"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_status_3(tmp_path, capsys):
+    (tmp_path / "out").write_text("a file is in the way")
+    assert run(["attack", "badnets", "digits", "--out", str(tmp_path / "out")]) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_a_condition_and_a_supplier_choose_the_rows(tmp_path, table):
     """Ages over 60 are rows 31 to 59; of these 29, half is 14 rows, all of acme."""
     settings = ["--set", "where=age > 60", "--set", "rate=0.5", "--set", "supplier=acme"]

@@ -50,6 +50,7 @@ def attack(
     clean = read(data, roles=roles)
     poisoned = method.poison(clean, np.random.default_rng(seed))
 
+    _clear(out)
     write(poisoned.data, out)
     files.write_atomically(out / "truth.parquet", lambda file: _write_truth(name, clean, poisoned, file))
     if isinstance(poisoned.trigger, Stamp):
@@ -57,6 +58,17 @@ def attack(
     record = _record(name, method, seed, clean, poisoned)
     files.write_text(out / "attack.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     typer.echo(f"{name}: changed {int(poisoned.changed.sum()):,} of {len(clean):,} rows of {clean.name} -> {out}")
+
+
+def _clear(out: Path) -> None:
+    """What an earlier run left must not pass for a part of this one, should this one be stopped."""
+    from bezoar.core.errors import OutputError
+
+    try:
+        for stale in ("attack.json", "trigger.npz", "truth.parquet"):
+            (out / stale).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written to: {error.strerror}.") from error
 
 
 def _write_truth(name: str, clean: "Dataset", poisoned: "Poisoned", file: Any) -> None:
