@@ -64,10 +64,7 @@ def finish(draft: Draft, limits: Limits) -> Dataset:
     keep[list(faults)] = False
     rows = np.flatnonzero(keep)
     if not len(rows):
-        reasons = "; ".join(f"{item.where}: {item.why}" for item in unread[:3])
-        raise InputError(
-            f"{draft.name}: no row could be read. {reasons}".rstrip() + ("" if reasons else "It is empty.")
-        )
+        raise nothing_read(draft.name, unread)
     whole = len(rows) == n
     return Dataset(
         inputs=draft.inputs if whole else take_inputs(draft.inputs, rows),
@@ -79,6 +76,12 @@ def finish(draft: Draft, limits: Limits) -> Dataset:
         unread=unread,
         notes=draft.notes,
     )
+
+
+def nothing_read(name: str, unread: Sequence[Unread]) -> InputError:
+    """The error of a set without a single usable row, with the first reasons."""
+    reasons = "; ".join(f"{item.where}: {item.why}" for item in unread[:3]) or "It is empty"
+    return InputError(f"{name}: no row could be read. {reasons}.")
 
 
 def _names(values: Sequence[str], rows: NDArray[np.intp], what: str, limits: Limits) -> NDArray[np.str_]:

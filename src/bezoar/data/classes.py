@@ -28,7 +28,7 @@ def natural_key(name: str) -> tuple[object, ...]:
     if re.fullmatch(r"-?[0-9]{1,300}", name):
         return (0, int(name), name)
     parts = re.split(r"([0-9]{1,300})", name)
-    return (1, *((0, int(part), "") if part.isdigit() and part.isascii() else (1, 0, part) for part in parts), name)
+    return (1, tuple((0, int(part), "") if re.fullmatch("[0-9]+", part) else (1, 0, part) for part in parts), name)
 
 
 def natural_sort(names: Iterable[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bezoar.core.data import Dataset, Modality, Unread
 from bezoar.core.errors import InputError
 from bezoar.data import images
-from bezoar.data.assembly import Draft, as_text, finish, parse_json, positions
+from bezoar.data.assembly import Draft, as_text, finish, nothing_read, parse_json, positions
 from bezoar.data.intake import shown
 from bezoar.data.options import Limits, Roles
 
@@ -74,6 +74,8 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits) -> Dataset:
         table, ids = table.take(pa.array(keep)), [ids[row] for row in keep]
         columns = Columns(table=table, name=name, unread=(*columns.unread, *unread), notes=columns.notes)
     table = validated(table, name)
+    if not len(table):
+        raise nothing_read(name, columns.unread)
     notes = list(columns.notes)
     own = _written_roles(table.schema)
     if own is not None and roles == Roles():

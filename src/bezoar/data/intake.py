@@ -109,6 +109,12 @@ def files_below(root: Path, depth: int = 16) -> tuple[list[Path], list[Unread]]:
     return found, unread
 
 
+def require_inside(path: Path, root: Path) -> None:
+    """Raise ``InputError`` where `path` is, or lies behind, a link that leads out of `root`."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{shown(path)}: link that leads out of the folder; not followed.")
+
+
 def _leads_to_file_inside(path: Path, home: Path) -> bool:
     try:
         target = path.resolve(strict=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.data.forms import arrow_folder, builtin, delimited, hub, idx, image_folder, lines, npz, parquet
-from bezoar.data.intake import reason, shown
+from bezoar.data.intake import reason, require_inside, shown
 from bezoar.data.options import Limits, Roles
 
 FILES = {
@@ -87,8 +87,7 @@ def _read_folder(path: Path, roles: Roles, limits: Limits) -> Dataset:
 
 
 def _read_inside(folder: Path, path: Path, roles: Roles, limits: Limits) -> Dataset:
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{shown(path)}: link that leads out of the folder; not followed.")
+    require_inside(path, folder)
     return _read_file(path, roles, limits)
 
 

@@ -9,7 +9,7 @@ from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.data.assembly import parse_json, positions
 from bezoar.data.columns import Columns, to_dataset, validated
-from bezoar.data.intake import open_file, shown
+from bezoar.data.intake import open_file, require_inside, shown
 from bezoar.data.options import Limits, Roles
 
 STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
@@ -29,6 +29,7 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
     if not (folder / SPLITS).exists():
         # A folder of one split is named for it only by its own metadata, which need not be there.
         return _dataset(folder, {"": folder}, roles, limits)
+    require_inside(folder / SPLITS, folder)
     listed = _json(folder / SPLITS)
     names = listed.get("splits") if isinstance(listed, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) and name == Path(name).name for name in names):
@@ -50,6 +51,7 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
 def _dataset(folder: Path, splits: dict[str, Path], roles: Roles, limits: Limits) -> Dataset:
     tables, ids = [], []
     for split, place in splits.items():
+        require_inside(place, folder)
         table = _table(place, limits)
         tables.append(table)
         ids += positions(len(table), f"{split}/" if split else "")
@@ -61,14 +63,14 @@ def _dataset(folder: Path, splits: dict[str, Path], roles: Roles, limits: Limits
 
 
 def _table(folder: Path, limits: Limits) -> pa.Table:
-    home = folder.resolve()
-    files = [path for path in sorted(folder.glob("*.arrow")) if path.resolve().parent == home]
+    files = sorted(folder.glob("*.arrow"))
     if not files:
         raise InputError(f"{shown(folder)}: holds no .arrow files.")
     batches: list[pa.RecordBatch] = []
     total = 0
     schema: pa.Schema | None = None
     for path in files:
+        require_inside(path, folder)
         # Checked for being a regular file of bounded size before it is mapped.
         open_file(path, limits.file_bytes).close()
         try:
@@ -97,6 +99,7 @@ def _with_features(table: pa.Table, folder: Path) -> pa.Table:
     """The features that ``dataset_info.json`` declares, as parquet and Arrow files carry them themselves."""
     if b"huggingface" in (table.schema.metadata or {}) or not (folder / INFO).exists():
         return table
+    require_inside(folder / INFO, folder)
     with open_file(folder / INFO, _JSON_BYTES) as stream:
         info = b'{"info": ' + stream.read() + b"}"
     return table.replace_schema_metadata({**(table.schema.metadata or {}), b"huggingface": info})

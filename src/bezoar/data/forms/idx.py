@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.data.forms.npz import from_splits
-from bezoar.data.intake import mapped, open_file, shown, unpacked
+from bezoar.data.intake import mapped, open_file, require_inside, shown, unpacked
 from bezoar.data.options import Limits, Roles
 
 _NAME = re.compile(r"(?:(?P<split>[\w-]+?)[-_.])?(?P<what>images|labels)[-_.]idx[0-9]-ubyte(?:\.gz)?")
@@ -47,6 +47,7 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
         for what in ("images", "labels"):
             if what not in files:
                 raise InputError(f"{shown(folder)}: no {what} file{f' for {split}' if split else ''}.")
+            require_inside(files[what], folder)
     arrays = [
         (split, read_array(files["images"], limits), read_array(files["labels"], limits))
         for split, files in found.items()

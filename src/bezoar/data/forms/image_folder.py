@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from bezoar.core.data import Dataset, Unread
@@ -60,12 +59,7 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
         unread=(*unread, *decoded.unread),
         notes=(*notes[:20], *decoded.notes),
     )
-    return finish(draft, limits) if np.any(decoded.read) else _nothing(draft)
-
-
-def _nothing(draft: Draft) -> Dataset:
-    reasons = "; ".join(f"{item.where}: {item.why}" for item in draft.unread[:3])
-    raise InputError(f"{draft.name}: no picture could be read. {reasons}.")
+    return finish(draft, limits)
 
 
 def _where(path: Path, folder: Path) -> str:

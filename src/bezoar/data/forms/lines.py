@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from bezoar.core.data import Dataset, Unread
 from bezoar.core.errors import InputError
+from bezoar.data.assembly import nothing_read
 from bezoar.data.columns import Columns, to_dataset
 from bezoar.data.intake import read_bytes, shown
 from bezoar.data.options import Limits, Roles
@@ -36,8 +37,7 @@ def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
     if len(titles) > limits.columns:
         raise InputError(f"{shown(path)}: {len(titles):,} columns are over the limit of {limits.columns:,}.")
     if not rows:
-        why = f" {unread[0].where}: {unread[0].why}." if unread else " It is empty."
-        raise InputError(f"{shown(path)}: no row could be read.{why}")
+        raise nothing_read(path.name, unread)
     table = pa.table({title: _column([row.get(title) for row in rows]) for title in titles})
     return to_dataset(Columns(table=table, name=path.name, ids=ids, unread=tuple(unread)), roles, limits)
 
