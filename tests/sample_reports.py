@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import io
 
 import numpy as np
@@ -52,8 +53,13 @@ def picture(pixels: np.ndarray, caption: str) -> Picture:
     return Picture(png=base64.b64encode(stream.getvalue()).decode(), caption=caption, width=width, height=height)
 
 
+@functools.cache
+def _digits() -> np.ndarray:
+    return load_digits().images
+
+
 def digit(index: int, *, stamped: bool = False) -> np.ndarray:
-    pixels = (load_digits().images[index] * 255 / 16).astype(np.uint8)
+    pixels = (_digits()[index] * 255 / 16).astype(np.uint8)
     pixels = np.kron(pixels, np.ones((3, 3), np.uint8))
     if stamped:
         pixels[-4:-1, -4:-1] = 255

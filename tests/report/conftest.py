@@ -1,21 +1,25 @@
 """Fixtures of the tests of reports."""
 
+import functools
+
 import pytest
 
 from bezoar.core.report import Report
-from sample_reports import REPORTS, hostile_report, image_report
+from sample_reports import REPORTS
+
+_made = functools.cache(lambda name: REPORTS[name]())
 
 
 @pytest.fixture(params=list(REPORTS))
 def report(request) -> Report:
-    return REPORTS[request.param]()
+    return _made(request.param)
 
 
 @pytest.fixture
 def found() -> Report:
-    return image_report()
+    return _made("image")
 
 
 @pytest.fixture
 def hostile() -> Report:
-    return hostile_report()
+    return _made("hostile")

@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves with bootstrap bands. Tied rows enter together."""
+"""ROC and precision-recall curves and the areas under them, with bootstrap intervals. Tied rows enter together."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bezoar.core.errors import ParameterError
+from bezoar.maths.stats import Interval, auroc, average_precision
 
 Floats = NDArray[np.float64]
 
@@ -28,29 +29,36 @@ class Curve:
     high: Floats
 
 
-def roc_and_precision_recall(
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ranking:
+    """How well scores rank the truth: true against false positive rate, precision against recall, and the areas."""
+
+    roc: Curve
+    precision_recall: Curve
+    auroc: Interval
+    ap: Interval
+
+
+def judge_ranking(
     scores: ArrayLike,
     truth: ArrayLike,
     rng: np.random.Generator,
     *,
-    replicates: int = 400,
+    replicates: int = 1000,
     level: float = 0.95,
-) -> tuple[Curve, Curve]:
-    """Both curves with bootstrap bands, true and false rows resampled apart so that their numbers stay.
+) -> Ranking:
+    """Both curves with bands and both areas with percentile intervals, from one bootstrap.
 
-    The ROC is straight across a group of ties, since their order is a coin's. Precision at a recall between two
-    points is that of the next one: it is reached only with the whole group.
+    True and false rows are resampled apart, so their numbers stay. The ROC is straight across a group of ties, since
+    their order is a coin's. Precision at a recall between two points is that of the next one: it is reached only with
+    the whole group.
 
     Parameters
     ----------
     scores : (n,) finite, higher is more suspicious.
     truth : (n,) bool, at least one of each.
     replicates : resamples.
-    level : coverage of the bands at each place, in (0, 1).
-
-    Returns
-    -------
-    True positive rate against false positive rate, and precision against recall.
+    level : coverage of the intervals, and of the bands at each place, in (0, 1).
 
     Raises
     ------
@@ -60,7 +68,8 @@ def roc_and_precision_recall(
     References
     ----------
     Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006, sections 3 and 8 (vertical
-    averaging); Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML 2006.
+    averaging); Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML 2006; Efron and
+    Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
     """
     values, positive = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=bool)
     if values.ndim != 1 or values.shape != positive.shape or not np.isfinite(values).all():
@@ -72,17 +81,21 @@ def roc_and_precision_recall(
     hits, alarms = positive[order].astype(np.int64), (~positive[order]).astype(np.int64)
     grid = np.linspace(0, 1, 101)
     tprs, precisions = np.empty((replicates, len(grid))), np.empty((replicates, len(grid)))
+    areas = np.empty((replicates, 2))
     for i in range(replicates):
-        # Resampling n rows is drawing how often each occurs: the sorted order serves every replicate.
-        drawn = _counts(hits, rng), _counts(alarms, rng)
-        fpr, tpr, precision = _points(*drawn, ends)
+        # Resampling rows is drawing how often each occurs: the sorted order serves every replicate.
+        fpr, tpr, precision = _points(_counts(hits, rng), _counts(alarms, rng), ends)
         tprs[i] = np.interp(grid, fpr, tpr)
         precisions[i] = precision[np.minimum(np.searchsorted(tpr, grid - 1e-12), len(tpr) - 1)]
+        areas[i] = np.trapezoid(tpr, fpr), (np.diff(tpr) * precision[1:]).sum()
     tail = [(1 - level) / 2, (1 + level) / 2]
     fpr, tpr, precision = _points(hits, alarms, ends)
-    return (
-        Curve(fpr, tpr, grid, *np.quantile(tprs, tail, axis=0)),
-        Curve(tpr, precision, grid, *np.quantile(precisions, tail, axis=0)),
+    low, high = np.quantile(areas, tail, axis=0).tolist()
+    return Ranking(
+        roc=Curve(fpr, tpr, grid, *np.quantile(tprs, tail, axis=0)),
+        precision_recall=Curve(tpr, precision, grid, *np.quantile(precisions, tail, axis=0)),
+        auroc=Interval(auroc(values, positive), low[0], high[0], len(values)),
+        ap=Interval(average_precision(values, positive), low[1], high[1], len(values)),
     )
 
 

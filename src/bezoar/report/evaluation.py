@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from bezoar.core.errors import InputError
 from bezoar.core.report import Report
-from bezoar.maths.curves import Curve, roc_and_precision_recall
-from bezoar.maths.stats import Interval, auroc, average_precision, bootstrap, wilson
+from bezoar.maths.curves import Curve, Ranking, judge_ranking
+from bezoar.maths.stats import Interval, wilson
 from bezoar.report import html, safe, svg, wording
-
-_SHARE = tuple((tick / 100, f"{tick} %") for tick in (0, 25, 50, 75, 100))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +41,7 @@ class Evaluation:
     changed: int
     never_read: int
     figures: dict[str, Rate]
-    roc: Curve
-    precision_recall: Curve
+    ranking: Ranking
 
 
 def read_truth(path: Path) -> dict[str, bool]:
@@ -56,13 +53,11 @@ def read_truth(path: Path) -> dict[str, bool]:
         No such file, no Parquet, a column missing or of another type, an id twice.
     """
     try:
-        table = pq.read_table(path, columns=["id", "changed"], memory_map=False)
+        table = pq.read_table(path, memory_map=False)
     except OSError as error:
         raise InputError(f"{path}: the truth cannot be read: {error.strerror or error}.") from error
     except pa.ArrowException as error:
-        raise InputError(
-            f"{path}: not a Parquet file with columns id and changed: {str(error).splitlines()[0]}."
-        ) from error
+        raise InputError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}.") from error
     missing = [name for name in ("id", "changed") if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: no column {' and '.join(missing)}.")
@@ -98,30 +93,28 @@ def evaluate(report: Report, truth: dict[str, bool], rng: np.random.Generator) -
     if not changed.any() or changed.all():
         what = "no row was changed" if not changed.any() else "every row was changed"
         raise InputError(f"truth: {what}, so there is nothing to tell apart. Both kinds are needed.")
-    streams = rng.spawn(3)
+    ranking = judge_ranking(scores, changed, rng)
     hits = int((flagged & changed).sum())
     figures = {
         "tpr": _share(hits, int(changed.sum())),
         "fpr": _share(int((flagged & ~changed).sum()), int((~changed).sum())),
         "precision": _share(hits, int(flagged.sum())),
-        "auroc": _rate(bootstrap(auroc, scores, changed, streams[0])),
-        "ap": _rate(bootstrap(average_precision, scores, changed, streams[1])),
+        "auroc": _rate(ranking.auroc),
+        "ap": _rate(ranking.ap),
     }
-    roc, precision_recall = roc_and_precision_recall(scores, changed, streams[2])
     return Evaluation(
         name=report.dataset.name,
         rows=len(changed),
         changed=int(changed.sum()),
         never_read=never_read,
         figures=figures,
-        roc=roc,
-        precision_recall=precision_recall,
+        ranking=ranking,
     )
 
 
 def render(evaluation: Evaluation) -> str:
     """One self-contained page with the figures and both curves."""
-    roc, precision_recall = evaluation.roc, evaluation.precision_recall
+    roc, precision_recall = evaluation.ranking.roc, evaluation.ranking.precision_recall
     pictures = [
         ("Precision against recall", _chart(precision_recall, "recall", "precision", evaluation.figures["ap"])),
         (
@@ -185,8 +178,8 @@ def _chart(curve: Curve, x: str, y: str, rate: Rate) -> Markup:
     return svg.curve(
         _thinned(curve),
         band,
-        x=svg.Axis(low=0, high=1, ticks=_SHARE, name=x),
-        y=svg.Axis(low=0, high=1, ticks=_SHARE, name=y),
+        x=svg.Axis(low=0, high=1, ticks=svg.SHARE_TICKS, name=x),
+        y=svg.Axis(low=0, high=1, ticks=svg.SHARE_TICKS, name=y),
         alt=f"{y} against {x}, with a 95 % band. The area under the curve is {told}.",
         diagonal=y == "true positive rate",
     )
