@@ -20,7 +20,7 @@ def evaluate(
     import numpy as np
 
     from bezoar.core.files import write_text
-    from bezoar.report import document, evaluation, wording
+    from bezoar.report import document, evaluation
 
     result = evaluation.evaluate(document.load(report), evaluation.read_truth(truth), np.random.default_rng(seed))
     folder = out or (report if report.is_dir() else report.parent)
@@ -30,8 +30,7 @@ def evaluate(
         typer.echo(json.dumps(figures, indent=2, allow_nan=False))
         return
     for name, rate in result.figures.items():
-        value = wording.share(rate.value) if rate.value is not None else "undefined"
-        between = wording.interval(rate.low, rate.high)
+        value, between = evaluation.in_words(name, rate)
         typer.echo(f"{evaluation.TITLES[name]:<20}{value:>9}   95 % interval {between}, n = {rate.n:,}")
     if result.never_read:
         typer.echo(f"{result.never_read:,} rows of the truth were never read by the audit: they count as not flagged.")

@@ -1,5 +1,6 @@
 """How well a report's flags and ranking agree with the truth, where the truth is known."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,11 +116,15 @@ def evaluate(report: Report, truth: dict[str, bool], rng: np.random.Generator) -
 def render(evaluation: Evaluation) -> str:
     """One self-contained page with the figures and both curves."""
     roc, precision_recall = evaluation.ranking.roc, evaluation.ranking.precision_recall
+    figures = evaluation.figures
     pictures = [
-        ("Precision against recall", _chart(precision_recall, "recall", "precision", evaluation.figures["ap"])),
+        (
+            "Precision against recall",
+            _chart(_line(precision_recall, steps=True), precision_recall, "recall", "precision", figures["ap"]),
+        ),
         (
             "True against false positive rate",
-            _chart(roc, "false positive rate", "true positive rate", evaluation.figures["auroc"]),
+            _chart(_line(roc, steps=False), roc, "false positive rate", "true positive rate", figures["auroc"]),
         ),
     ]
     return (
@@ -129,6 +134,7 @@ def render(evaluation: Evaluation) -> str:
             name=safe.text(evaluation.name),
             evaluation=evaluation,
             titles=TITLES,
+            words={name: in_words(name, rate) for name, rate in figures.items()},
             charts=pictures,
         )
     )
@@ -141,6 +147,14 @@ TITLES = {
     "auroc": "AUROC",
     "ap": "Average precision",
 }
+
+
+def in_words(name: str, rate: Rate) -> tuple[str, str]:
+    """A figure's value and interval: areas as decimals, as the field writes them, rates as per cent."""
+    if name in ("auroc", "ap"):
+        return f"{rate.value:.3f}", f"{rate.low:.3f} to {rate.high:.3f}"
+    value = wording.share(rate.value) if rate.value is not None else "undefined"
+    return value, wording.interval(rate.low, rate.high)
 
 
 def _joined(
@@ -172,20 +186,24 @@ def _rate(interval: Interval) -> Rate:
     return Rate(value=interval.value, low=interval.low, high=interval.high, n=interval.n)
 
 
-def _chart(curve: Curve, x: str, y: str, rate: Rate) -> Markup:
+def _chart(points: list[svg.Point], curve: Curve, x: str, y: str, area: Rate) -> Markup:
     band = list(zip(curve.grid.tolist(), curve.low.tolist(), curve.high.tolist(), strict=True))
-    told = f"{wording.share(rate.value or 0)}, 95 % interval {wording.interval(rate.low, rate.high)}"
+    value, between = in_words("auroc", area)
     return svg.curve(
-        _thinned(curve),
+        points,
         band,
         x=svg.Axis(low=0, high=1, ticks=svg.SHARE_TICKS, name=x),
         y=svg.Axis(low=0, high=1, ticks=svg.SHARE_TICKS, name=y),
-        alt=f"{y} against {x}, with a 95 % band. The area under the curve is {told}.",
+        alt=f"{y} against {x}, with a 95 % band. The area under the curve is {value}, 95 % interval {between}.",
         diagonal=y == "true positive rate",
     )
 
 
-def _thinned(curve: Curve, most: int = 1500) -> list[tuple[float, float]]:
-    """The curve's points, or evenly chosen ones of very many: more than the screen can show."""
+def _line(curve: Curve, *, steps: bool, most: int = 1500) -> list[svg.Point]:
+    """The curve's points, or evenly chosen ones of more than a screen can show; as steps where none lies between two."""
     chosen = np.unique(np.linspace(0, len(curve.x) - 1, min(most, len(curve.x))).astype(int))
-    return list(zip(curve.x[chosen].tolist(), curve.y[chosen].tolist(), strict=True))
+    points = list(zip(curve.x[chosen].tolist(), curve.y[chosen].tolist(), strict=True))
+    if not steps:
+        return points
+    corners = [[(before[0], after[1]), after] for before, after in itertools.pairwise(points)]
+    return [points[0], *itertools.chain.from_iterable(corners)]

@@ -66,7 +66,7 @@ def curve(
     dots : mark the points and their intervals.
     diagonal : draw the line of chance.
     """
-    width, height, left, right, top, bottom = 340, 240, 50, 14, 12, 44
+    width, height, left, right, top, bottom = 340, 240, 50, 22, 12, 44
 
     def px(value: float) -> str:
         return f"{left + x.place(value) * (width - left - right):.1f}"
