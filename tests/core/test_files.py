@@ -57,8 +57,9 @@ def test_a_folder_in_the_way_is_told_and_stays(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_a_folder_without_permission_is_told(tmp_path):
     tmp_path.chmod(0o500)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("the superuser may write everywhere")
     with pytest.raises(OutputError, match="Permission denied"):
         write_bytes(tmp_path / "f", b"x")

@@ -109,10 +109,11 @@ def test_pipes_and_sockets_are_refused_without_waiting(tmp_path):
     refused(tmp_path / "rows.csv", "is a pipe, not a file")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser can read everything")
 def test_unreadable_files_and_folders_are_listed(tmp_path):
     save_folder(tmp_path / "set")
     (tmp_path / "set" / "0" / "img_00.png").chmod(0)
+    if os.access(tmp_path / "set" / "0" / "img_00.png", os.R_OK):
+        pytest.skip("the superuser can read everything")
     (tmp_path / "set" / "2").chmod(0)
     data = read(tmp_path / "set")
     (tmp_path / "set" / "2").chmod(0o700)

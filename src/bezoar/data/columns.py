@@ -24,6 +24,8 @@ IDS = ("id", "row_id", "sample_id", "example_id", "image_id", "uid", "uuid", "fi
 IMAGES = ("image", "img", "images", "picture", "pixels", "pixel_values", "x")
 TEXTS = ("text", "sentence", "content", "review", "prompt", "document")
 SPLIT = "split"
+_SHORT_OFFSETS = 2**31 - 1
+"""Bytes that one Arrow array of the plain text or binary type can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,11 +94,12 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits) -> Dataset:
     faults: dict[int, str] = {}
     inputs: Any
     if assigned.modality is Modality.IMAGE:
-        column = one_chunk(table.column(assigned.inputs[0]))
-        inputs, faults, more = _images(column, [f"{name}: row {shown(i)}" for i in ids], name, limits)
+        inputs, faults, more = _images(
+            table.column(assigned.inputs[0]), [f"{name}: row {shown(i)}" for i in ids], name, limits
+        )
         notes.extend(more)
     elif assigned.modality is Modality.TEXT:
-        inputs = one_chunk(table.column(assigned.inputs[0])).cast(pa.string())
+        inputs = _short(one_chunk(table.column(assigned.inputs[0])))
         faults = {int(row): "no text; row left out" for row in np.flatnonzero(inputs.is_null())}
     else:
         inputs, more = _features(table.select(assigned.inputs), name, limits)
@@ -157,7 +160,14 @@ def one_chunk(column: pa.ChunkedArray) -> pa.Array:
     """A column in one piece, dictionaries decoded."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if column.nbytes > _SHORT_OFFSETS and (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
+        column = column.cast(pa.large_string() if pa.types.is_string(column.type) else pa.large_binary())
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def _short(texts: pa.Array) -> pa.Array:
+    """Text in the one type that sets use wherever it fits."""
+    return texts.cast(pa.string()) if texts.nbytes <= _SHORT_OFFSETS else texts
 
 
 def _check_schema(table: pa.Table, name: str, limits: Limits) -> None:
@@ -243,13 +253,13 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _images(
-    column: pa.Array, names: Sequence[str], where: str, limits: Limits
+    chunks: pa.ChunkedArray, names: Sequence[str], where: str, limits: Limits
 ) -> tuple[NDArray[np.uint8], dict[int, str], tuple[str, ...]]:
     """Images of a column of encoded pictures or nested lists, by row why there is none, and notes."""
+    if pa.types.is_struct(chunks.type) and chunks.type.get_field_index("bytes") >= 0:
+        chunks = pc.struct_field(chunks, "bytes")
+    column = one_chunk(chunks)
     kind = column.type
-    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-        column = pc.struct_field(column, "bytes")
-        kind = column.type
     if _is_list(kind):
         array = _nested(column, where)
         if array.ndim == 2:
@@ -315,7 +325,7 @@ def _features(table: pa.Table, name: str, limits: Limits) -> tuple[pa.Table, tup
         elif types.is_decimal(kind) or types.is_float16(kind):
             column = column.cast(pa.float64(), safe=False)
         elif types.is_large_string(kind):
-            column = column.cast(pa.string())
+            column = _short(column)
         elif types.is_null(kind) or not (
             types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_string(kind)
         ):
