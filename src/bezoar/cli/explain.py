@@ -1,21 +1,24 @@
 """`bezoar explain`: the page of a finding code or of a method."""
 
-import inspect
-import textwrap
-from difflib import get_close_matches
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bezoar.core.codes import CODES, Code
-from bezoar.core.errors import UnknownNameError
-from bezoar.core.registry import GROUPS, lookup, names
+if TYPE_CHECKING:
+    from bezoar.core.codes import Code
 
 
 def explain(
     name: Annotated[str, typer.Argument(metavar="CODE_OR_METHOD", help="Such as BZ101, badnets or loss_dynamics.")],
 ) -> None:
     """Explain a finding code, or an attack, a detector or a mitigation."""
+    import inspect
+    from difflib import get_close_matches
+
+    from bezoar.core.codes import CODES
+    from bezoar.core.errors import UnknownNameError
+    from bezoar.core.registry import GROUPS, lookup, names
+
     if name.upper() in CODES:
         _print(CODES[name.upper()])
         return
@@ -30,7 +33,9 @@ def explain(
     raise UnknownNameError(f"no code or method {name[:80]!r}. {hint}")
 
 
-def _print(page: Code) -> None:
+def _print(page: "Code") -> None:
+    import textwrap
+
     typer.echo(f"{page.code}  {page.title}")
     for heading, body in (
         ("What it shows", page.shows),
