@@ -175,6 +175,16 @@ def test_a_parquet_bomb_is_refused(tmp_path):
     refused(tmp_path / "bomb.parquet", "over the limit|more than the limit", limits=Limits(total_bytes=10**6))
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_parquet_bomb_of_one_repeated_text_is_refused_before_it_is_unpacked(tmp_path, nested):
+    """A dictionary names a megabyte once; 20,000 rows that point to it would be 20 GB."""
+    repeated = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000, np.int32)), pa.array([b"x" * 2**20]))
+    column = pa.StructArray.from_arrays([repeated], ["bytes"]) if nested else repeated
+    pq.write_table(pa.table({"image": column, "label": np.zeros(20_000, np.int8)}), tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 200_000
+    refused(tmp_path / "t.parquet", "unpacks to more than the limit of 8,589,934,592 bytes")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -315,6 +325,13 @@ def test_an_unknown_spec_says_what_there_is(tmp_path):
     refused(tmp_path / "a.xlsx", "no form that Bezoar reads")
     refused(str(tmp_path / ("x" * 5_000)), "cannot be read|no such file")
     refused("nul\0name", "cannot be read|no such file")
+
+
+def test_columns_cannot_be_named_where_there_are_none(forms):
+    for place in (forms["folder"], forms["idx"], "digits"):
+        refused(place, "has no columns to name", roles=Roles(label="y"))
+    refused("digits", "has no splits", roles=Roles(split="train"))
+    refused(forms["stored.npz"], "only inputs, labels and a split can be named", roles=Roles(source="site"))
 
 
 def test_named_columns_must_exist(forms):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bezoar.core.data import Modality
+from bezoar.core.errors import InputError
 from bezoar.core.validation import Count, Validated
 
 
@@ -29,6 +30,11 @@ class Roles(Validated):
     modality: Modality | None = None
     split: str | None = None
     drop: tuple[str, ...] = ()
+
+    def require_no_columns(self, name: str, kind: str) -> None:
+        """Raise ``InputError`` where a column is named of a set that has none."""
+        if self.label or self.input or self.source or self.id or self.drop:
+            raise InputError(f"{name}: {kind} has no columns to name.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,9 @@ def read(name: str, roles: Roles, limits: Limits) -> Dataset:
     InputError
         The library that carries the set is not installed, or roles were named: these sets have none to name.
     """
-    if roles != Roles():
-        raise InputError(f"{name}: is built in; its columns and splits cannot be named.")
+    roles.require_no_columns(name, "a built-in set")
+    if roles.split is not None:
+        raise InputError(f"{name}: a built-in set has no splits.")
     draft = {"digits": _digits, "breast_cancer": _breast_cancer, "mnist5k": _mnist5k}[name]()
     return finish(draft, limits)
 

@@ -38,6 +38,7 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
     InputError
         A file is missing, cut short, or lies about its size; no such split.
     """
+    roles.require_no_columns(folder.name, "a folder of idx files")
     found = pairs(folder)
     if roles.split is not None:
         if roles.split not in found:

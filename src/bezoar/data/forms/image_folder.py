@@ -24,6 +24,7 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
     InputError
         No class folder, no picture that can be read, no such split.
     """
+    roles.require_no_columns(folder.name, "a folder of pictures")
     paths, unread = files_below(folder)
     if len(paths) > limits.rows:
         raise InputError(f"{shown(folder)}: {len(paths):,} files are over the limit of {limits.rows:,}.")

@@ -47,6 +47,8 @@ def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
     InputError
         Damaged, lying about its sizes, pickled, or without a pair of such names.
     """
+    if roles.source or roles.id or roles.drop:
+        raise InputError(f"{path.name}: of an npz only inputs, labels and a split can be named.")
     try:
         with open_file(path, limits.file_bytes) as stream, zipfile.ZipFile(stream) as archive:
             members = _members(archive, path, limits)
