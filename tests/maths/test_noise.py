@@ -1,5 +1,8 @@
 """The confident joint and the odds of an error."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -97,3 +100,24 @@ def test_odds_stay_finite_for_certain_predictions_and_for_a_single_class():
         certain = np.log(np.eye(3))
     assert np.isfinite(noise.error_log_odds(certain, np.array([0, 1, 0]))).all()
     assert (noise.error_log_odds(np.zeros((4, 1)), np.zeros(4, dtype=int)) == 0).all()
+
+
+@pytest.mark.skipif("BEZOAR_DATA" not in os.environ, reason="BEZOAR_DATA is not set: no real predictions at hand")
+@pytest.mark.parametrize("one_way", [False, True], ids=["uniform", "one way"])
+@pytest.mark.parametrize("seed", range(3))
+def test_on_real_predictions_errors_rank_at_least_as_well_as_by_confidence_and_by_margin(seed, one_way):
+    """CIFAR-10 test predictions; the two rankings are those of a peer (self-confidence, normalized margin)."""
+    stored = np.load(
+        Path(os.environ["BEZOAR_DATA"]) / "labels" / "label_errors_cifar10_test_predictions.npz", allow_pickle=False
+    )
+    probabilities = np.maximum(stored["pred_probs"].astype(np.float64), 1e-12)
+    labels = stored["given"].astype(np.int64)
+    n, rng = len(labels), np.random.default_rng(seed)
+    wrong = (labels == 7) & (rng.random(n) < 0.05) if one_way else rng.random(n) < 0.05
+    labels = np.where(wrong, 1 if one_way else (labels + rng.integers(1, 10, n)) % 10, labels)
+    own = probabilities[np.arange(n), labels]
+    others = probabilities.copy()
+    others[np.arange(n), labels] = 0
+    ours = average_precision(noise.error_log_odds(np.log(probabilities), labels), wrong)
+    assert ours >= average_precision(-own, wrong) - 1e-3
+    assert ours >= average_precision(others.max(axis=1) - own, wrong) - 1e-3
