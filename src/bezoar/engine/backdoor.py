@@ -1,0 +1,280 @@
+"""Backdoor hypotheses from suspects, and the experiment that confirms or refutes them."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from bezoar.core.data import Dataset
+from bezoar.core.trigger import Stamp
+from bezoar.learn.fitted import CrossFit
+from bezoar.maths.matched_filter import Background, Match, background, decoy_threshold, match
+from bezoar.maths.stamps import recover_stamps
+from bezoar.maths.stats import Floats, Interval, wilson
+
+FILTER_DIMENSIONS = 3_072
+"""Images are shrunk to at most so many values for the search; triggers are recovered at full size."""
+PROBES = 400
+"""Clean rows that a stamp is tried on, half to choose the stamp and half to count."""
+FALSE_DISCOVERIES = 0.01
+"""Share of a backdoor's flagged rows that may be false, as the null predicts it."""
+
+
+class Predicts(Protocol):
+    """A model that never saw the fold of the rows it is asked about."""
+
+    def predict(self, inputs: NDArray[np.uint8], fold: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m, k) log-probabilities."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flips:
+    """How often a stamp turned clean rows of other classes to the target.
+
+    Parameters
+    ----------
+    target : share that the stamp turned to the target.
+    other : largest share that it turned to any one other class: the stamp's plain damage.
+    sham : share that turned to the target when the same mask was filled with what ordinary rows of the target
+        class show there.
+    """
+
+    target: Interval
+    other: Interval
+    sham: Interval
+
+    @property
+    def speaks_for_a_backdoor(self) -> bool:
+        """The target is reached often, and more often than by damage or by showing the class itself."""
+        return self.target.low > max(0.1, self.other.high, self.sham.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hypothesis:
+    """These rows carry this trigger, which leads to this class.
+
+    Parameters
+    ----------
+    target : class index.
+    rows : indices of the rows that carry the pattern.
+    scores : (n,) matched filter's response.
+    replication : share of the rows that a filter made from the other half of them finds too.
+    form : "patch" or "blend".
+    stamp : the recovered trigger.
+    before : flips under models trained on the set as it came.
+    lifted : share of the rows that no longer look like the target to models that never saw them once the trigger is
+        taken off.
+    lifted_control : the same share of ordinary rows of the target class, with the same subtracted from them.
+    after : flips under models trained without the rows; None until that was tried.
+    proposed_by : the detector whose suspects led here.
+    """
+
+    target: int
+    rows: NDArray[np.intp]
+    scores: Floats
+    replication: float
+    form: str
+    stamp: Stamp
+    before: Flips
+    lifted: Interval
+    lifted_control: Interval
+    after: Flips | None = None
+    proposed_by: str = ""
+
+    @property
+    def stands(self) -> bool:
+        """Putting the trigger on clean rows and taking it off the suspects both change the class as a backdoor would."""
+        return self.before.speaks_for_a_backdoor and self.lifted.low > max(0.5, self.lifted_control.high)
+
+    @property
+    def confirmed(self) -> bool:
+        """Removing the rows removed the behaviour: at most half of the flips are left, beyond doubt."""
+        return (
+            self.stands
+            and self.after is not None
+            and self.after.target.high < self.before.target.low / 2
+        )
+
+
+def search(fit: CrossFit, scores: Mapping[str, Floats], rng: np.random.Generator) -> list[Hypothesis]:
+    """The best backdoor hypothesis of each class that survives both interventions, most flips first.
+
+    Parameters
+    ----------
+    fit : the cross-fitted models and their trace, over images.
+    scores : (n,) row scores by detector: each one's top rows of a class are a first guess.
+    """
+    data, fold = fit.trace.data, fit.trace.fold
+    ground = background(_shrunk(data.images))
+    half = rng.random(len(data)) < 0.5
+    found = []
+    for target in range(len(data.classes)):
+        probes = _probes(data, target, rng)
+        tried = [
+            hypothesis
+            for name, matched in _matches(ground, data, target, scores, half)
+            if (hypothesis := _hypothesis(fit, matched, target, probes, name)) is not None
+        ]
+        survivors = [h for h in tried if h.stands]
+        if survivors:
+            found.append(max(survivors, key=lambda h: (h.before.target.value, h.replication)))
+    return sorted(found, key=lambda h: -h.before.target.value)
+
+
+def retry(hypothesis: Hypothesis, data: Dataset, fold: NDArray[np.int64], cured: Predicts, rng: np.random.Generator) -> Hypothesis:
+    """The hypothesis with the flips counted again under models trained without its rows."""
+    probes = np.setdiff1d(_probes(data, hypothesis.target, rng), hypothesis.rows)
+    after = count_flips(cured, data, fold, hypothesis, probes)
+    return dataclasses.replace(hypothesis, after=after)
+
+
+def count_flips(
+    model: Predicts, data: Dataset, fold: NDArray[np.int64], hypothesis: Hypothesis, probes: NDArray[np.intp]
+) -> Flips:
+    """Stamp `probes` and count where their predictions go."""
+    ordinary = np.setdiff1d(data.rows_of(hypothesis.target), hypothesis.rows)
+    sham = _sham(hypothesis.stamp, data.images[ordinary])
+    return _flips(model, data, fold, hypothesis.target, hypothesis.stamp, sham, probes)
+
+
+def _matches(
+    ground: Background, data: Dataset, target: int, scores: Mapping[str, Floats], half: NDArray[np.bool_]
+) -> Iterator[tuple[str, Match]]:
+    """What grows from each detector's suspects in a class, without repeats, best first."""
+    rows = data.rows_of(target)
+    candidates = data.mask(rows)
+    if len(rows) < 10 or len(rows) == len(data):
+        return
+    matched: list[tuple[str, Match]] = []
+    for name, score in scores.items():
+        for share in (0.02, 0.1):
+            top = rows[np.argsort(-score[rows], kind="stable")[: max(20, round(share * len(rows)))]]
+            grown = match(ground, candidates, np.sort(top), half)
+            if grown is not None and grown.replication >= 0.5:
+                matched.append((name, grown))
+    matched.sort(key=lambda pair: -pair[1].replication)
+    kept: list[Match] = []
+    for name, grown in matched:
+        if all(_overlap(grown.rows, other.rows) < 0.5 for other in kept) and len(kept) < 3:
+            kept.append(grown)
+            yield name, grown
+
+
+def _hypothesis(
+    fit: CrossFit, matched: Match, target: int, probes: NDArray[np.intp], name: str
+) -> Hypothesis | None:
+    data, fold = fit.trace.data, fit.trace.fold
+    choosing, counting = probes[::2], probes[1::2]
+    stamps = recover_stamps(data.images[matched.rows], data.images[data.rows_not_of(target)])
+    ordinary = data.images[np.setdiff1d(data.rows_of(target), matched.rows)]
+    if not len(ordinary) or not len(counting):
+        return None
+    tried = {
+        form: _flips(fit, data, fold, target, stamp, _sham(stamp, ordinary), choosing) for form, stamp in stamps.items()
+    }
+    form = max(tried, key=lambda name: tried[name].target.value - tried[name].sham.value)
+    candidates = data.mask(data.rows_of(target))
+    threshold = decoy_threshold(matched.scores, candidates, matched.threshold, FALSE_DISCOVERIES)
+    rows = np.flatnonzero(candidates & (matched.scores > threshold))
+    rest = np.setdiff1d(np.flatnonzero(candidates), rows)
+    if not len(rows) or not len(rest):
+        return None
+    mean = _mean(data.images[data.rows_not_of(target)])
+    lifted, control = (
+        _lifted(fit, data, fold, target, stamps[form], mean, sample[:: -(-len(sample) // PROBES)]) for sample in (rows, rest)
+    )
+    return Hypothesis(
+        target=target,
+        rows=rows,
+        lifted=lifted,
+        lifted_control=control,
+        scores=matched.scores,
+        replication=matched.replication,
+        form=form,
+        stamp=stamps[form],
+        before=_flips(fit, data, fold, target, stamps[form], _sham(stamps[form], ordinary), counting),
+        proposed_by=name,
+    )
+
+
+def _flips(
+    model: Predicts,
+    data: Dataset,
+    fold: NDArray[np.int64],
+    target: int,
+    stamp: Stamp,
+    sham: Stamp,
+    probes: NDArray[np.intp],
+) -> Flips:
+    images, folds = data.images[probes], fold[probes]
+    plain = model.predict(images, folds).argmax(axis=1)
+    usable = plain != target
+    images, folds, plain = images[usable], folds[usable], plain[usable]
+    n = len(plain)
+    if n == 0:
+        nothing = Interval(0.0, 0.0, 1.0, 0)
+        return Flips(target=nothing, other=nothing, sham=nothing)
+    stamped = model.predict(stamp(images), folds).argmax(axis=1)
+    turned = np.bincount(stamped[stamped != plain], minlength=len(data.classes))
+    by_sham = int((model.predict(sham(images), folds).argmax(axis=1) == target).sum())
+    others = np.delete(turned, target)
+    return Flips(
+        target=wilson(int(turned[target]), n), other=wilson(int(others.max(initial=0)), n), sham=wilson(by_sham, n)
+    )
+
+
+def _lifted(
+    model: Predicts,
+    data: Dataset,
+    fold: NDArray[np.int64],
+    target: int,
+    stamp: Stamp,
+    mean: NDArray[np.float64],
+    rows: NDArray[np.intp],
+) -> Interval:
+    """Take the stamp off images: solve the mixture where it is thin, show the mean of other classes where it is thick."""
+    images, mask = data.images[rows].astype(np.float32), stamp.mask
+    solved = (images - mask * stamp.pattern) / np.maximum(1 - mask, 0.1)
+    cleared = np.rint(np.clip(np.where(mask > 0.9, mean, solved), 0, 255)).astype(np.uint8)
+    left = model.predict(cleared, fold[rows]).argmax(axis=1) != target
+    return wilson(int(left.sum()), len(rows))
+
+
+def _mean(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(c, h, w) mean image."""
+    return np.asarray(images[:: -(-len(images) // 4_000)].mean(axis=0, dtype=np.float64))
+
+
+def _sham(stamp: Stamp, ordinary: NDArray[np.uint8]) -> Stamp:
+    """The same mask filled with the mean of ordinary rows of the target class."""
+    return Stamp(mask=stamp.mask, pattern=np.rint(_mean(ordinary)).astype(np.uint8))
+
+
+def _probes(data: Dataset, target: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    others = data.rows_not_of(target)
+    return rng.choice(others, min(PROBES, len(others)), replace=False)
+
+
+def _overlap(a: NDArray[np.intp], b: NDArray[np.intp]) -> float:
+    shared = len(np.intersect1d(a, b))
+    return shared / (len(a) + len(b) - shared)
+
+
+def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(n, d) flattened images, shrunk by area averages to at most :data:`FILTER_DIMENSIONS` values."""
+    n, channels, height, width = images.shape
+    scale = min(1.0, (FILTER_DIMENSIONS / (channels * height * width)) ** 0.5)
+    if scale == 1.0:
+        return images.reshape(n, -1).astype(np.float32) / 255
+    side = (max(1, int(height * scale)), max(1, int(width * scale)))
+    parts = [
+        F.interpolate(torch.from_numpy(images[start : start + 1_000]).float(), side, mode="area").numpy()
+        for start in range(0, n, 1_000)
+    ]
+    return np.concatenate(parts).reshape(n, -1) / 255
