@@ -1,0 +1,100 @@
+"""Image classifiers. Each gives logits and, by ``features``, what its last layer reads."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+
+class ConvNet(nn.Module):
+    """Five small convolutions, then the mean over space: made for training on a CPU.
+
+    The first convolution halves images of more than 16 pixels a side, a second pooling follows for
+    those of more than 40. Input (n, channels, h, w), features (n, 128), logits (n, classes).
+    """
+
+    def __init__(self, channels: int, classes: int, side: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _conv(channels, 32, stride=2 if side > 16 else 1),
+            _conv(32, 64, stride=2 if side > 40 else 1),
+            _conv(64, 64),
+            nn.MaxPool2d(2),
+            _conv(64, 128),
+            _conv(128, 128),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(128, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 128)."""
+        return cast("Tensor", self.body(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, classes) logits."""
+        return cast("Tensor", self.head(self.features(images)))
+
+
+class PreActResNet18(nn.Module):
+    """He et al. 2016, Identity Mappings in Deep Residual Networks (arXiv 1603.05027), 18 layers, for 32 x 32 images.
+
+    Input (n, channels, h, w), features (n, 512), logits (n, classes).
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        widths, blocks, width = (64, 128, 256, 512), [], 64
+        for stage, out in enumerate(widths):
+            blocks += [_PreActBlock(width, out, stride=2 if stage else 1), _PreActBlock(out, out, stride=1)]
+            width = out
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 64, 3, padding=1, bias=False),
+            *blocks,
+            nn.BatchNorm2d(512),
+            nn.ReLU(inplace=True),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(512, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 512)."""
+        return cast("Tensor", self.body(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, classes) logits."""
+        return cast("Tensor", self.head(self.features(images)))
+
+
+Network = ConvNet | PreActResNet18
+
+
+def build(architecture: str, *, channels: int, classes: int, side: int) -> Network:
+    """The network of this name with fresh weights from torch's current random state."""
+    if architecture == "preact_resnet18":
+        return PreActResNet18(channels, classes)
+    return ConvNet(channels, classes, side)
+
+
+class _PreActBlock(nn.Module):
+    def __init__(self, width: int, out: int, *, stride: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(out)
+        self.conv1 = nn.Conv2d(width, out, 3, stride=stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=False)
+        changes_shape = stride > 1 or width != out
+        self.shortcut = nn.Conv2d(width, out, 1, stride=stride, bias=False) if changes_shape else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = torch.relu(self.norm1(x))
+        skipped = x if self.shortcut is None else self.shortcut(active)
+        return cast("Tensor", self.conv2(torch.relu(self.norm2(self.conv1(active)))) + skipped)
+
+
+def _conv(width: int, out: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(width, out, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(inplace=True),
+    )
