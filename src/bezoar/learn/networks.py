@@ -1,4 +1,4 @@
-"""Image classifiers. Each gives logits and, by ``features``, what its last layer reads."""
+"""Image classifiers: a body that gives features, and a linear head that reads them."""
 
 from typing import cast
 
@@ -6,11 +6,22 @@ import torch
 from torch import Tensor, nn
 
 
-class ConvNet(nn.Module):
+class Network(nn.Module):
+    """An image classifier in two parts: ``body`` gives features (n, d), ``head`` logits (n, classes)."""
+
+    body: nn.Sequential
+    head: nn.Linear
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, classes) logits of scaled images (n, channels, h, w)."""
+        return cast("Tensor", self.head(self.body(images)))
+
+
+class ConvNet(Network):
     """Five small convolutions, then the mean over space: made for training on a CPU.
 
-    The first convolution halves images of more than 16 pixels a side, a second pooling follows for
-    those of more than 40. Input (n, channels, h, w), features (n, 128), logits (n, classes).
+    The first convolution halves images of more than 16 pixels a side, the second does so again for
+    those of more than 40. Input (n, channels, h, w), features (n, 128).
     """
 
     def __init__(self, channels: int, classes: int, side: int) -> None:
@@ -27,19 +38,11 @@ class ConvNet(nn.Module):
         )
         self.head = nn.Linear(128, classes)
 
-    def features(self, images: Tensor) -> Tensor:
-        """(n, 128)."""
-        return cast("Tensor", self.body(images))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, classes) logits."""
-        return cast("Tensor", self.head(self.features(images)))
-
-
-class PreActResNet18(nn.Module):
+class PreActResNet18(Network):
     """He et al. 2016, Identity Mappings in Deep Residual Networks (arXiv 1603.05027), 18 layers, for 32 x 32 images.
 
-    Input (n, channels, h, w), features (n, 512), logits (n, classes).
+    Input (n, channels, h, w), features (n, 512).
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -57,17 +60,6 @@ class PreActResNet18(nn.Module):
             nn.Flatten(),
         )
         self.head = nn.Linear(512, classes)
-
-    def features(self, images: Tensor) -> Tensor:
-        """(n, 512)."""
-        return cast("Tensor", self.body(images))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, classes) logits."""
-        return cast("Tensor", self.head(self.features(images)))
-
-
-Network = ConvNet | PreActResNet18
 
 
 def build(architecture: str, *, channels: int, classes: int, side: int) -> Network:

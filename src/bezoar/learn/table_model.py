@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
@@ -47,6 +48,16 @@ class Encoding:
         """(columns,) which ones hold category codes."""
         return np.array([found is not None for found in self.categories.values()])
 
+    def condition(self, column: str, way: str, threshold: float) -> str:
+        """A split of the codes in the table's own words: "age > 60.5", "sex in Male, other"."""
+        found = self.categories[column]
+        if found is None:
+            return f"{column} {way} {threshold:g}"
+        low = range(max(0, int(np.floor(threshold)) + 1))
+        inside = [found[code] for code in (low if way == "<=" else range(len(low), len(found))) if code < len(found)]
+        shown = ", ".join(inside[:4]) + (f" and {len(inside) - 4} more" if len(inside) > 4 else "")
+        return f"{column} in {shown or 'rare values'}"
+
     def features(self, table: pa.Table) -> NDArray[np.float32]:
         """(n, d) for distances: numbers by rank in [-1, 1], categories one-hot, missing as 0 with a mark of its own."""
         columns = []
@@ -71,13 +82,15 @@ class TableModel:
 
     def predict(self, inputs: pa.Table) -> NDArray[np.float32]:
         """(n, k) log-probabilities of the rows of a table."""
-        return self._full(self.trees.predict_proba(self.encoding.codes(inputs)))
+        with _one_thread():
+            return self._full(self.trees.predict_proba(self.encoding.codes(inputs)))
 
     def losses(self, inputs: pa.Table, labels: NDArray[np.int64]) -> NDArray[np.float32]:
         """(stages, n) cross-entropy in nats of each row as trees were added."""
         every = ITERATIONS // STAGES
-        staged = self.trees.staged_predict_proba(self.encoding.codes(inputs))
-        picked = [self._full(p) for step, p in enumerate(staged, 1) if step % every == 0]
+        with _one_thread():
+            staged = self.trees.staged_predict_proba(self.encoding.codes(inputs))
+            picked = [self._full(p) for step, p in enumerate(staged, 1) if step % every == 0]
         return np.stack([-p[np.arange(len(labels)), labels] for p in picked])
 
     def _full(self, probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -99,7 +112,8 @@ def train_table(data: Dataset, seed: int) -> TableModel:
         categorical_features=encoding.categorical,
         random_state=seed % 2**32,
     )
-    trees.fit(encoding.codes(data.table), data.labels)
+    with _one_thread():
+        trees.fit(encoding.codes(data.table), data.labels)
     return TableModel(trees=trees, encoding=encoding, k=len(data.classes))
 
 
@@ -110,14 +124,23 @@ def cross_fit_table(data: Dataset, fold: NDArray[np.int64], seeds: list[int]) ->
     losses = np.zeros((STAGES, n), dtype=np.float32)
     models = []
     for index, seed in enumerate(seeds):
-        seen, unseen = np.flatnonzero(fold != index), np.flatnonzero(fold == index)
-        model = train_table(data.take(seen), seed)
-        held_out[unseen] = model.predict(data.table.take(unseen))
-        losses[:, seen] += model.losses(data.table.take(seen), data.labels[seen]) / (len(seeds) - 1)
+        seen = data.take(fold != index)
+        model = train_table(seen, seed)
+        held_out[fold == index] = model.predict(data.table.filter(fold == index))
+        losses[:, fold != index] += model.losses(seen.table, seen.labels) / (len(seeds) - 1)
         models.append(model)
     features = Encoding.of(data.table).features(data.table)
     trace = Trace(data=data, losses=losses, held_out=held_out, features=features, fold=fold)
     return CrossFit(trace=trace, models=tuple(models))
+
+
+def _one_thread() -> threadpool_limits:
+    """Within it the trees compute on the calling thread.
+
+    Their steps are so short that OpenMP's threads wait for each other most of the time: beside any other work on two
+    cores that made training more than ten times slower.
+    """
+    return threadpool_limits(1, user_api="openmp")
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -1,25 +1,31 @@
 """One trainer for all networks: one-cycle schedule, bf16 and channels-last where they pay, resume."""
 
+import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bezoar.core.files import write_bytes
+from bezoar.core.errors import InputError
+from bezoar.learn import checkpoint as checkpoints
 from bezoar.learn import networks
 from bezoar.learn.device import computes_in_bfloat16
 from bezoar.learn.recipe import Recipe
 
 Progress = Callable[[int], None]
-"""Told after every epoch how many rows were passed since it was last told."""
+"""Told after every batch how many rows were passed since it was last told. What it raises ends the training."""
+
+SMALLEST_SIDE = 8
+"""Smaller images are enlarged to this many pixels a side: the networks halve them up to three times."""
+_BATCH = 512
+_COMPILE_ROWS = 500_000
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +37,7 @@ class NetworkModel:
     network : in evaluation mode.
     mean, std : (channels,) of the training images, on the scale of 0 to 255.
     recipe : how it was trained.
-    side : images are brought to this many pixels a side, or left alone where None.
+    size : height and width in pixels to which images are brought.
     device : where it lives.
     """
 
@@ -39,46 +45,53 @@ class NetworkModel:
     mean: Tensor
     std: Tensor
     recipe: Recipe
-    side: int | None
+    size: tuple[int, int]
     device: torch.device
 
     def predict(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, k) log-probabilities of images (n, c, h, w)."""
-        return self._run(lambda batch: F.log_softmax(self.network(batch).float(), dim=1), inputs)
+        return self.predict_with_features(inputs)[0]
 
     def features(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, d) penultimate features of images (n, c, h, w)."""
-        return self._run(lambda batch: self.network.features(batch).float(), inputs)
+        return self.predict_with_features(inputs)[1]
 
     def predict_with_features(self, inputs: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Log-probabilities (n, k) and features (n, d) in one pass."""
-        features = self.features(inputs)
+        mixed = autocast(self.recipe, self.device)
+        parts = []
         with torch.inference_mode():
-            logits = self.network.head(torch.from_numpy(features).to(self.device))
-            return F.log_softmax(logits, dim=1).cpu().numpy(), features
-
-    def _run(self, function: Callable[[Tensor], Tensor], images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode(), autocast(self.recipe, self.device):
-            parts = [
-                function(prepare(images[start : start + 512], self.mean, self.std, self.side)).cpu()
-                for start in range(0, len(images), 512)
-            ]
-        return torch.cat(parts).numpy()
+            for start in range(0, max(1, len(inputs)), _BATCH):
+                batch = shrink(inputs[start : start + _BATCH], self.size)
+                with mixed:
+                    features = self.network.body(prepare(batch, self.mean, self.std)).float()
+                parts.append((F.log_softmax(self.network.head(features), dim=1).cpu(), features.cpu()))
+        predictions, features = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
+        return predictions, features
 
 
 def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
-    """The autocast context of a recipe."""
+    """The autocast context of a recipe, which may be entered again and again."""
     wanted = recipe.precision == "bfloat16" or (recipe.precision == "auto" and computes_in_bfloat16(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
-def prepare(images: NDArray[np.uint8], mean: Tensor, std: Tensor, side: int | None) -> Tensor:
+def shrink(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Images brought to `size` by area averages, rounded; the same array where they have it already."""
+    if images.shape[2:] == size:
+        return images
+    resized = np.empty((*images.shape[:2], *size), dtype=np.uint8)
+    for start in range(0, len(images), _BATCH):
+        batch = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).float()
+        resized[start : start + _BATCH] = F.interpolate(batch, size, mode="area").round().byte().numpy()
+    return resized
+
+
+def prepare(images: NDArray[np.uint8], mean: Tensor, std: Tensor) -> Tensor:
     """Scaled float images, channels last, where `mean` lives."""
-    batch = torch.from_numpy(np.ascontiguousarray(images)).to(mean.device).float()
-    if side is not None:
-        batch = F.interpolate(batch, (side, side), mode="area")
-    scaled = (batch - mean[:, None, None]) / std[:, None, None]
-    return scaled.contiguous(memory_format=torch.channels_last)
+    batch = torch.from_numpy(np.ascontiguousarray(images)).to(mean.device)
+    batch = batch.to(torch.float32, memory_format=torch.channels_last)
+    return batch.sub_(mean[:, None, None]).div_(std[:, None, None])
 
 
 def train(
@@ -94,51 +107,171 @@ def train(
 ) -> tuple[NetworkModel, NDArray[np.float32]]:
     """Train a network.
 
+    The same generator gives the same model on the same machine with the same number of threads, whatever else
+    runs. Torch's global random state is neither read nor changed.
+
     Parameters
     ----------
     images : (n, c, h, w) uint8.
     labels : (n,) int in 0 to `classes` - 1.
     generator : on the CPU; it alone decides weights, order and augmentation.
-    checkpoint : a folder's path without suffix; written after each epoch and resumed from when it is there.
+    checkpoint : a file; written after each epoch. Where it holds a part of this very training (same rows, recipe
+        and generator), that part is not done again; anything else in it is ignored and written over.
 
     Returns
     -------
     The model, and the loss of each row in nats as it was trained on, (epochs, n).
+
+    Raises
+    ------
+    InputError
+        No rows.
     """
+    if len(images) < 2:
+        raise InputError(f"a network needs at least two rows to train on. Got {len(images)}.")
     device = device or torch.device("cpu")
-    n, channels, height, width = images.shape
-    side = recipe.resize if max(height, width) > recipe.resize or height != width else None
+    identity = _identity(images, labels, recipe, generator, device) if checkpoint else ""
+    size = _size(images.shape[2:], recipe.resize)
+    images = shrink(images, size)
     mean, std = _scale(images, device)
-    network = _fresh(recipe, generator, channels=channels, classes=classes, side=side or height).to(device)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    compiled = torch.compile(network) if device.type == "cuda" and n * recipe.epochs >= 500_000 else network
-    steps = -(-n // recipe.batch_size)
-    optimiser = torch.optim.AdamW(_groups(network, recipe), lr=recipe.learning_rate)
-    losses = np.zeros((recipe.epochs, n), dtype=np.float32)
-    targets = torch.from_numpy(labels)
-    state = _State(network, optimiser, generator, losses)
-    for epoch in range(state.resume(checkpoint), recipe.epochs):
-        network.train()
-        order = torch.randperm(n, generator=generator)
-        for step, start in enumerate(range(0, n, recipe.batch_size), epoch * steps):
-            rows = order[start : start + recipe.batch_size]
-            if len(rows) == 1 and n > 1:  # batch normalisation has no variance over one row
-                continue
-            batch = _augment(prepare(images[rows.numpy()], mean, std, side), recipe, generator)
-            with autocast(recipe, device):
-                logits = compiled(batch)
-            each = F.cross_entropy(logits.float(), targets[rows].to(device), reduction="none")
-            for group in optimiser.param_groups:
-                group["lr"] = one_cycle(step, steps * recipe.epochs, recipe.learning_rate)
-            optimiser.zero_grad(set_to_none=True)
-            each.mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            optimiser.step()
-            losses[epoch, rows.numpy()] = each.detach().cpu().numpy()
-        state.save(checkpoint, epoch + 1)
-        if progress is not None:
-            progress(n)
+    network = _fresh(recipe, generator, channels=images.shape[1], classes=classes, side=max(size)).to(device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    training = _Training(
+        images=images,
+        labels=torch.from_numpy(labels),
+        recipe=recipe,
+        generator=generator,
+        model=NetworkModel(network=network, mean=mean, std=std, recipe=recipe, size=size, device=device),
+        optimiser=torch.optim.AdamW(_groups(network, recipe), lr=recipe.learning_rate, fused=True),
+        losses=np.zeros((recipe.epochs, len(images)), dtype=np.float32),
+    )
+    saved = checkpoints.load(checkpoint, identity=identity, like=training.tensors()) if checkpoint else None
+    done = training.restore(saved) if saved else 0
+    if progress is not None and done:
+        progress(done * len(images))
+    network.train()
+    for epoch in range(done, recipe.epochs):
+        training.run(epoch, progress)
+        if checkpoint:
+            checkpoints.save(checkpoint, training.tensors(epoch + 1), identity=identity)
     network.eval()
-    return NetworkModel(network=network, mean=mean, std=std, recipe=recipe, side=side, device=device), losses
+    return training.model, training.losses
+
+
+def one_cycle(step: int, steps: int, peak: float) -> float:
+    """Learning rate of a step: up to `peak` over the first quarter, then down to nearly 0, both as cosines."""
+    rise = max(1, steps // 4)
+    if step < rise:
+        low, part = peak / 25, step / rise
+        return low + (peak - low) * (1 - math.cos(math.pi * part)) / 2
+    part = (step - rise) / max(1, steps - rise)
+    return peak * (1 + math.cos(math.pi * part)) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Training:
+    """A training under way: its rows, and all that is needed to go on after a stop."""
+
+    images: NDArray[np.uint8]
+    labels: Tensor
+    recipe: Recipe
+    generator: torch.Generator
+    model: NetworkModel
+    optimiser: torch.optim.Optimizer
+    losses: NDArray[np.float32]
+
+    def run(self, epoch: int, progress: Progress | None) -> None:
+        """Pass over all rows once."""
+        model, recipe = self.model, self.recipe
+        body, mixed = _body(model, rows=len(self.images) * recipe.epochs), autocast(recipe, model.device)
+        batches = _batches(torch.randperm(len(self.images), generator=self.generator), recipe.batch_size)
+        for step, rows in enumerate(batches, epoch * len(batches)):
+            prepared = prepare(self.images[rows.numpy()], model.mean, model.std)
+            batch = _augment(prepared, recipe, self.generator)
+            with mixed:
+                features = body(batch)
+            # The head stays in float32: in bf16 its logits would tie many rows' losses.
+            logits = model.network.head(features.float())
+            each = F.cross_entropy(logits, self.labels[rows].to(model.device), reduction="none")
+            for group in self.optimiser.param_groups:
+                group["lr"] = one_cycle(step, len(batches) * recipe.epochs, recipe.learning_rate)
+            self.optimiser.zero_grad(set_to_none=True)
+            each.mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            self.optimiser.step()
+            self.losses[epoch, rows.numpy()] = each.detach().cpu().numpy()
+            if progress is not None:
+                progress(len(rows))
+
+    def tensors(self, done: int = 0) -> dict[str, Tensor]:
+        """Network, moments, random state and losses after `done` epochs."""
+        state = {f"network.{name}": value for name, value in self.model.network.state_dict().items()}
+        for index, parameter in enumerate(self._parameters()):
+            moments = self.optimiser.state.get(parameter, {})
+            state[f"{index}.step"] = moments.get("step", torch.tensor(0.0))
+            for name in _MOMENTS:
+                state[f"{index}.{name}"] = moments.get(name, torch.zeros_like(parameter))
+        state |= {"generator": self.generator.get_state(), "losses": torch.from_numpy(self.losses)}
+        return state | {"epochs": torch.tensor(done)}
+
+    def restore(self, state: dict[str, Tensor]) -> int:
+        """Go back to where :meth:`tensors` was called, and give the number of epochs done: 0 where it makes no sense."""
+        done = int(state["epochs"])
+        if not 0 < done <= self.recipe.epochs:
+            return 0
+        try:
+            self.generator.set_state(state["generator"])
+        except RuntimeError:  # not the state of any generator
+            return 0
+        network = self.model.network
+        network.load_state_dict({name: state[f"network.{name}"] for name in network.state_dict()})
+        for index, parameter in enumerate(self._parameters()):
+            # In the parameter's own memory order: the fused optimiser walks them side by side.
+            moments = {name: torch.zeros_like(parameter).copy_(state[f"{index}.{name}"]) for name in _MOMENTS}
+            step = state[f"{index}.step"].to(self.model.device)
+            self.optimiser.state[parameter] = {"step": step, **moments}
+        self.losses[:] = state["losses"].numpy()
+        return done
+
+    def _parameters(self) -> Iterator[Tensor]:
+        return (parameter for group in self.optimiser.param_groups for parameter in group["params"])
+
+
+def _body(model: NetworkModel, *, rows: int) -> Callable[[Tensor], Tensor]:
+    """All but the head, compiled where a training is long enough to earn the compilation back."""
+    body: Callable[[Tensor], Tensor] = model.network.body
+    if model.device.type == "cuda" and rows >= _COMPILE_ROWS:
+        body = torch.compile(body)
+    return body
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Rows of each step. A single row left over joins the last batch: normalisation needs two."""
+    batches = list(torch.split(order, size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def _size(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
+    """Height and width to which images of this height and width are brought, their proportions kept."""
+    scale = min(1.0, longest / max(shape))
+    height, width = (max(SMALLEST_SIDE, round(side * scale)) for side in shape)
+    return height, width
+
+
+def _identity(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    recipe: Recipe,
+    generator: torch.Generator,
+    device: torch.device,
+) -> str:
+    """SHA-256 of all that decides how a training runs."""
+    head = repr((recipe, images.shape, labels.tolist(), device.type, torch.__version__))
+    digest = hashlib.sha256(head.encode() + generator.get_state().numpy().tobytes())
+    for start in range(0, len(images), _BATCH):
+        digest.update(images[start : start + _BATCH].tobytes())
+    return digest.hexdigest()
 
 
 def _scale(images: NDArray[np.uint8], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -183,54 +316,3 @@ def _augment(batch: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
         picked = padded.permute(0, 2, 3, 1)[torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
         batch = picked.permute(0, 3, 1, 2)
     return batch
-
-
-def one_cycle(step: int, steps: int, peak: float) -> float:
-    """Learning rate of a step: up to `peak` over the first quarter, then down to nearly 0, both as cosines."""
-    rise = max(1, steps // 4)
-    if step < rise:
-        low, part = peak / 25, step / rise
-        return low + (peak - low) * (1 - math.cos(math.pi * part)) / 2
-    part = (step - rise) / max(1, steps - rise)
-    return peak * (1 + math.cos(math.pi * part)) / 2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _State:
-    """All that a training needs to go on where it was stopped."""
-
-    network: nn.Module
-    optimiser: torch.optim.Optimizer
-    generator: torch.Generator
-    losses: NDArray[np.float32]
-
-    def save(self, path: Path | None, epoch: int) -> None:
-        if path is None:
-            return
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
-        tensors |= {"generator": self.generator.get_state(), "losses": torch.from_numpy(self.losses)}
-        written = safetensors.torch.save(
-            {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, {"epoch": str(epoch)}
-        )
-        write_bytes(path, written)
-
-    def resume(self, path: Path | None) -> int:
-        """Load what was saved and give the epoch to go on with: 0 where nothing was."""
-        if path is None or not path.exists():
-            return 0
-        with safetensors.safe_open(path, framework="pt") as file:
-            epoch = int(file.metadata()["epoch"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        network = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
-        self.network.load_state_dict(network)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, moment = name.split(".")
-                moments.setdefault(int(index), {})[moment] = value
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
-        self.generator.set_state(tensors["generator"])
-        self.losses[:] = tensors["losses"].numpy()
-        return epoch
