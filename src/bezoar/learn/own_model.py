@@ -1,0 +1,210 @@
+"""A user's own model: anything that predicts, or a torch network with safe weights."""
+
+import importlib
+import inspect
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from torch import Tensor, nn
+
+from bezoar.core.data import Inputs
+from bezoar.core.errors import BezoarError, InputError
+from bezoar.core.model import Model
+
+Predict = Callable[[Inputs], Any]
+"""Inputs of n rows to (n, k) probabilities, log-probabilities or logits, as an array or a tensor."""
+
+_TOLERANCE = 1e-3
+"""By how much a row of probabilities may miss a sum of 1: float16 rounds that coarsely."""
+_LOWEST = -100.0
+"""Log-probabilities are not taken to be smaller than this, so that all of them are finite."""
+_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BezoarError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What somebody else's code may raise; anything more unusual is not hidden."""
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OwnModel:
+    """A user's model behind the one promise that audits rely on: log-probabilities.
+
+    Parameters
+    ----------
+    function : what predicts.
+    k : number of classes of the set that is audited.
+    name : what to call the model in messages.
+    """
+
+    function: Predict
+    k: int
+    name: str
+
+    def predict(self, inputs: Inputs) -> NDArray[np.float32]:
+        """(n, k) log-probabilities of inputs as data sets hold them; see :func:`log_probabilities`.
+
+        Raises
+        ------
+        InputError
+            The model fails, or gives another shape, no numbers, or numbers that are not finite.
+        """
+        try:
+            given = self.function(inputs)
+        except _FAILURES as error:
+            raise InputError(f"model {self.name} fails on {len(inputs)} rows: {_line(error)}") from error
+        return log_probabilities(given, rows=len(inputs), k=self.k, name=self.name)
+
+
+def load_model(spec: str | Callable[..., Any], *, weights: Path | None, classes: int) -> Model:
+    """The model that a user names or passes.
+
+    Parameters
+    ----------
+    spec : a function of inputs; or "package.module:attribute", where the attribute is such a function, an object
+        with ``predict``, a ``torch.nn.Module``, or a class or function that makes one of the latter two when called
+        without arguments. Importing runs the module's code: name only code that you trust.
+        Functions and ``predict`` get inputs as data sets hold them (images as (n, c, h, w) uint8, tables as
+        ``pyarrow.Table``) and give what :func:`log_probabilities` reads. Networks get images as float32 in [0, 1],
+        (n, c, h, w), in batches, in evaluation mode and without gradients.
+    weights : a ``.safetensors`` file for a network. None leaves it as it was made.
+    classes : number of classes of the set.
+
+    Raises
+    ------
+    InputError
+        Nothing there, code that does not import, weights that do not fit or are kept in a pickle, or weights for
+        something that is not a torch network.
+    """
+    name = spec if isinstance(spec, str) else getattr(spec, "__qualname__", _kind(spec))
+    model = _made(_imported(spec) if isinstance(spec, str) else spec, name)
+    if isinstance(model, nn.Module):
+        if weights is not None:
+            _fill(model, weights, name)
+        return OwnModel(function=partial(_run, model.eval()), k=classes, name=name)
+    if weights is not None:
+        raise InputError(f"{weights}: weights can only be put into a torch.nn.Module. {name} is {_kind(model)}.")
+    return OwnModel(function=getattr(model, "predict", model), k=classes, name=name)
+
+
+def log_probabilities(given: Any, *, rows: int, k: int, name: str) -> NDArray[np.float32]:
+    """(n, k) log-probabilities from a model's answer.
+
+    Nowhere negative, and a sum of 1 in every row: probabilities. Anything else: log-probabilities or logits, which
+    need no telling apart, as normalising leaves log-probabilities as they are. Log-probabilities below -100 (minus
+    infinity, too) and probabilities below e^-100 count as that.
+
+    Raises
+    ------
+    InputError
+        Another shape, no numbers, NaN, plus infinity, or a row that is minus infinity throughout.
+    """
+    answer = _numbers(given, name)
+    if answer.shape != (rows, k):
+        wanted = f"({rows}, {k}), a column for each class of the set"
+        raise InputError(f"model {name} must answer with shape {wanted}. Got {answer.shape}.")
+    bad = np.isnan(answer).any(axis=1) | ~np.isfinite(answer.max(axis=1))
+    if bad.any():
+        raise InputError(f"model {name} answers with NaN or infinity for {bad.sum()} of {rows} rows.")
+    if (answer >= 0).all() and np.allclose(answer.sum(axis=1), 1, rtol=0, atol=_TOLERANCE):
+        answer = np.log(np.maximum(answer, np.exp(_LOWEST)))
+    return np.maximum(log_softmax(answer, axis=1), _LOWEST).astype(np.float32)
+
+
+def _numbers(given: Any, name: str) -> NDArray[np.float64]:
+    if isinstance(given, Tensor):
+        given = given.detach().cpu().double().numpy()
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"model {name} must answer with an array of numbers. Got {_kind(given)}.") from error
+
+
+def _imported(spec: str) -> Any:
+    module, _, attribute = spec.partition(":")
+    if not module or not attribute:
+        raise InputError(f"a model is named as package.module:attribute. Got {spec!r}.")
+    try:
+        return operator.attrgetter(attribute)(importlib.import_module(module))
+    except _FAILURES as error:
+        raise InputError(f"model {spec} cannot be imported (is its folder on PYTHONPATH?): {_line(error)}") from error
+
+
+def _made(found: Any, name: str) -> Any:
+    """What was found, or what it makes where it is a class or can be called without arguments."""
+    if not isinstance(found, nn.Module) and (isinstance(found, type) or _is_factory(found)):
+        try:
+            found = found()
+        except _FAILURES as error:
+            raise InputError(f"model {name} cannot be made by calling it without arguments: {_line(error)}") from error
+    if not callable(found) and not hasattr(found, "predict"):
+        raise InputError(
+            f"model {name} must be a function, a torch.nn.Module or an object with `predict`. Got {_kind(found)}."
+        )
+    return found
+
+
+def _is_factory(found: Any) -> bool:
+    if hasattr(found, "predict") or not callable(found):
+        return False
+    try:
+        inspect.signature(found).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _fill(network: nn.Module, weights: Path, name: str) -> None:
+    if weights.suffix != ".safetensors":
+        raise InputError(
+            f"{weights}: weights are read from .safetensors files only: others can be pickles, which run code when "
+            "they are loaded. Save them again with safetensors.torch.save_model."
+        )
+    try:
+        missing, unexpected = safetensors.torch.load_model(network, weights, strict=False)
+    except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
+        raise InputError(f"{weights}: cannot be put into {name}: {_line(error)}") from error
+    if missing or unexpected:
+        wrong = [f"{key} is missing" for key in sorted(missing)] + [f"{key} has no place" for key in sorted(unexpected)]
+        listed = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+        raise InputError(f"{weights}: does not fit {name}: {listed}.")
+
+
+def _run(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
+    """(n, k) answers of a network in evaluation mode to images (n, c, h, w)."""
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    with torch.inference_mode():
+        parts = [
+            network(torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).to(device).float() / 255)
+            for start in range(0, max(1, len(images)), _BATCH)
+        ]
+        return torch.cat(parts)
+
+
+def _kind(found: Any) -> str:
+    return type(found).__name__
+
+
+def _line(error: BaseException) -> str:
+    """An error of somebody else's code on one line."""
+    return " ".join(f"{_kind(error)}: {error}".split())[:300]
