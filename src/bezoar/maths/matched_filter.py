@@ -39,7 +39,7 @@ class Background:
 def background(inputs: NDArray[np.floating], *, ridge: float = 1e-2) -> Background:
     """Estimate how rows (n, d) vary. `ridge` is a share of the mean variance that is added to each direction."""
     rows = np.asarray(inputs, dtype=np.float32)
-    rows = rows - rows.mean(axis=0)
+    rows = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     sample = rows[:: -(-len(rows) // MOST_ROWS)]
     covariance = sample.T @ sample / len(sample)
     variance = float(np.trace(covariance)) / len(covariance)
@@ -86,8 +86,10 @@ def match(
 
     Returns
     -------
-    The match, or None where fewer than five rows remain.
+    The match, or None where fewer than five rows remain, or where there is nothing to start from or no null.
     """
+    if not len(start) or candidates.all():
+        return None
     rows = start
     for _ in range(steps):
         scores = ground.scores(rows)
@@ -98,9 +100,8 @@ def match(
         if np.array_equal(found, rows):
             break
         rows = found
-    return Match(
-        rows=rows, scores=scores, threshold=threshold, replication=_replication(ground, candidates, rows, half)
-    )
+    replication = _replication(ground, candidates, rows, half, quantile)
+    return Match(rows=rows, scores=scores, threshold=threshold, replication=replication)
 
 
 def decoy_threshold(scores: Floats, candidates: NDArray[np.bool_], floor: float, q: float) -> float:
@@ -110,7 +111,7 @@ def decoy_threshold(scores: Floats, candidates: NDArray[np.bool_], floor: float,
     estimate; Elias & Gygi, Nature Methods 4, 2007).
     """
     null = np.sort(scores[~candidates])
-    levels = np.unique(np.append(scores[candidates & (scores > floor)], floor))
+    levels = np.unique(np.append(scores[scores > floor], floor))
     decoys = (len(null) - np.searchsorted(null, levels, side="right")) / max(1, len(null)) * candidates.sum()
     targets = np.sort(scores[candidates])
     found = len(targets) - np.searchsorted(targets, levels, side="right")
@@ -124,13 +125,17 @@ def _threshold(null: Floats, suspects: Floats, quantile: float) -> float:
 
 
 def _replication(
-    ground: Background, candidates: NDArray[np.bool_], rows: NDArray[np.intp], half: NDArray[np.bool_]
+    ground: Background,
+    candidates: NDArray[np.bool_],
+    rows: NDArray[np.intp],
+    half: NDArray[np.bool_],
+    quantile: float,
 ) -> float:
     found = []
     for seen in (half[rows], ~half[rows]):
         if seen.sum() < 3 or (~seen).sum() < 1:
             return 0.0
         scores = ground.scores(rows[seen])
-        limit = _threshold(scores[~candidates], scores[rows[seen]], 0.999)
+        limit = _threshold(scores[~candidates], scores[rows[seen]], quantile)
         found.append(scores[rows[~seen]] > limit)
     return float(np.concatenate(found).mean())

@@ -1,5 +1,7 @@
 """What was mixed into a group of images: mask and pattern from means and spreads."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,13 @@ _SPREAD = 4.0
 """Grey levels: pixels that vary less than this in ordinary images say nothing about the opacity."""
 _SURE = 6.0
 """Standard errors by which a masked pixel's mean must differ from ordinary images'."""
+_VISIBLE = 0.1
+"""Opacity below which a pixel is not counted to a patch."""
+_STRANGERS = 0.1
+"""Share of the stamped images that may lack the patch: as many are left out, those least like the others."""
+_FAINTEST = 0.02
+"""Opacities are not taken to be lower than this: the pattern is divided by them."""
+_MOST_ROWS, _MOST_VALUES = 4_000, 50_000_000
 
 
 def recover_stamps(stamped: NDArray[np.uint8], ordinary: NDArray[np.uint8]) -> dict[str, Stamp]:
@@ -16,39 +25,85 @@ def recover_stamps(stamped: NDArray[np.uint8], ordinary: NDArray[np.uint8]) -> d
 
     Where x' = (1 - m) x + m p, the spread over images shrinks to (1 - m) of the ordinary one and the mean moves to
     (1 - m) mean + m p. One opacity for the whole image gives the blend; one for each pixel, kept where the mean has
-    surely moved, gives the patch. Images under the stamp are taken to vary as `ordinary` ones do.
+    surely moved, gives the patch. Images under the stamp are taken to vary as `ordinary` ones do. For the patch the
+    tenth of either group that is least like the rest of it, where the mean has moved, is left out: strangers among
+    the stamped would otherwise look like a fainter patch.
 
     Parameters
     ----------
-    stamped : (s, c, h, w) images that carry the pattern, but for a few.
-    ordinary : (n, c, h, w) images that don't.
+    stamped : (s, c, h, w) images that carry the pattern, but for a few. At least one.
+    ordinary : (n, c, h, w) images that don't. At least one.
 
     Returns
     -------
     Stamps under "blend" and "patch"; the patch is missing where no pixel has surely moved.
     """
-    mean, spread = _moments(ordinary)
-    here, left = _moments(stamped)
-    opacity = 1 - left / np.maximum(spread, _SPREAD)
-    varies = spread > 2 * _SPREAD
-    whole = float(np.clip(np.median(opacity[varies]), 0.02, 1)) if varies.any() else 1.0
-    stamps = {"blend": _stamp(np.full(mean.shape[1:], whole, dtype=np.float32), mean, here)}
-    errors = np.abs(here - mean) / (np.maximum(spread, 1.0) / np.sqrt(len(stamped)))
-    per_pixel = np.where((errors > _SURE) & (opacity > 0.1), np.clip(opacity, 0, 1), 0).max(axis=0)
+    marked, plain = _sample(stamped), _sample(ordinary)
+    change = _change(marked, plain)
+    seen = change.opacity[change.varies]
+    whole = float(np.clip(np.median(seen), _FAINTEST, 1)) if len(seen) else 1.0
+    stamps = {"blend": change.stamp(np.full(stamped.shape[2:], whole, dtype=np.float32))}
+
+    if not change.moved.any():
+        return stamps
+    change = _change(_most_alike(marked, change.moved), _most_alike(plain, change.moved))
+    sure = change.moved & (change.opacity > _VISIBLE)
+    # Pixels that ordinary images leave alone don't show how opaque the patch is there: as elsewhere, then.
+    elsewhere = change.opacity[sure & change.varies]
+    opacity = np.where(change.varies, change.opacity, np.median(elsewhere) if len(elsewhere) else 1.0)
+    per_pixel = np.where(sure, np.clip(opacity, 0, 1), 0).max(axis=0)
     mask = np.where(per_pixel > 0.5 * per_pixel.max(), per_pixel, 0).astype(np.float32)
     if mask.any():
-        stamps["patch"] = _stamp(mask, mean, here)
+        stamps["patch"] = change.stamp(mask)
     return stamps
 
 
-def _moments(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and robust spread of each pixel over images: few strangers among them don't matter."""
-    sample = images[:: -(-len(images) // 4_000)].astype(np.float32)
-    mean = sample.mean(axis=0)
-    return mean, sample.std(axis=0)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Change:
+    """How stamped images differ from ordinary ones, by pixel; each array is (c, h, w).
+
+    Parameters
+    ----------
+    ordinary, stamped : means in grey levels.
+    opacity : how much of the ordinary spread is gone, as a share.
+    varies : the ordinary spread is large enough for the opacity to mean something.
+    moved : the mean is surely another one.
+    """
+
+    ordinary: NDArray[np.float32]
+    stamped: NDArray[np.float32]
+    opacity: NDArray[np.float32]
+    varies: NDArray[np.bool_]
+    moved: NDArray[np.bool_]
+
+    def stamp(self, mask: NDArray[np.float32]) -> Stamp:
+        """The stamp of this mask (h, w) that moves one mean to the other."""
+        weight = np.maximum(mask, _FAINTEST)
+        pattern = (self.stamped - (1 - weight) * self.ordinary) / weight
+        return Stamp(mask=mask, pattern=np.rint(np.clip(pattern, 0, 255)).astype(np.uint8))
 
 
-def _stamp(mask: NDArray[np.float32], ordinary: NDArray[np.float32], stamped: NDArray[np.float32]) -> Stamp:
-    weight = np.maximum(mask, 0.02)
-    pattern = (stamped - (1 - weight) * ordinary) / weight
-    return Stamp(mask=mask, pattern=np.rint(np.clip(pattern, 0, 255)).astype(np.uint8))
+def _change(stamped: NDArray[np.float32], ordinary: NDArray[np.float32]) -> _Change:
+    mean, spread = ordinary.mean(axis=0), ordinary.std(axis=0)
+    here, left = stamped.mean(axis=0), stamped.std(axis=0)
+    return _Change(
+        ordinary=mean,
+        stamped=here,
+        opacity=1 - left / np.maximum(spread, _SPREAD),
+        varies=spread > 2 * _SPREAD,
+        moved=np.abs(here - mean) > _SURE * np.maximum(spread, 1.0) / np.sqrt(len(stamped)),
+    )
+
+
+def _sample(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Evenly spaced images, as many as moments need and memory allows."""
+    most = max(100, min(_MOST_ROWS, _MOST_VALUES // images[0].size))
+    return images[:: -(-len(images) // most)].astype(np.float32)
+
+
+def _most_alike(images: NDArray[np.float32], pixels: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """All but the :data:`_STRANGERS` images that are farthest from the median image in these pixels."""
+    values = images[:, pixels]
+    distances = np.abs(values - np.median(values, axis=0)).mean(axis=1)
+    kept = np.argsort(distances, kind="stable")[: len(images) - int(_STRANGERS * len(images))]
+    return images[np.sort(kept)]
