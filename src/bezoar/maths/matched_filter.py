@@ -116,7 +116,7 @@ def decoy_threshold(scores: Floats, candidates: NDArray[np.bool_], floor: float,
     targets = np.sort(scores[candidates])
     found = len(targets) - np.searchsorted(targets, levels, side="right")
     good = np.flatnonzero(decoys <= q * np.maximum(found, 1))
-    return float(levels[good[0]]) if len(good) else float(levels[-1])
+    return float(levels[good[0]])  # above the highest score there are no decoys: there always is one
 
 
 def _threshold(null: Floats, suspects: Floats, quantile: float) -> float:
