@@ -42,6 +42,7 @@ CASES = {
     "confident_learning": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
     "duplicates": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
     "ensemble_disagreement": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
+    "mahalanobis": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.7),
     "isolation_forest": Case(data="planted", metric="auroc", at_least=0.75, control_at_most=0.7),
     "knn_disagreement": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
     "loss_dynamics": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bezoar.cli.options import Data, Drop, Id, Input, Label, Seed, Source, Split
+from bezoar.cli import options
 
 if TYPE_CHECKING:
     from bezoar.core.attack import Poisoned
@@ -15,18 +15,16 @@ if TYPE_CHECKING:
 
 def attack(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An attack, see `bezoar list attacks`.")],
-    data: Data,
+    data: options.Data,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the poisoned set and the truth.")],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the attack. Repeatable.")
-    ] = None,
-    label: Label = None,
-    input_: Input = None,
-    source: Source = None,
-    id_: Id = None,
-    split: Split = None,
-    drop: Drop = None,
-    seed: Seed = 0,
+    settings: options.Settings = None,
+    label: options.Label = None,
+    input_: options.Input = None,
+    source: options.Source = None,
+    id_: options.Id = None,
+    split: options.Split = None,
+    drop: options.Drop = None,
+    seed: options.Seed = 0,
 ) -> None:
     """Plant known poison in a copy of DATA and keep the truth about it.
 
@@ -38,19 +36,15 @@ def attack(
 
     from bezoar.cli.settings import configured
     from bezoar.core import files
-    from bezoar.core.errors import UsageError
     from bezoar.core.registry import lookup
     from bezoar.core.trigger import Stamp
-    from bezoar.data import Roles, read, write
+    from bezoar.data import read, write
 
-    if Path(data).exists() and Path(data).resolve() in (out.resolve(), *out.resolve().parents):
-        raise UsageError(f"`--out` {out} lies in the data itself, which is never written to. Name another folder.")
     method = configured(lookup("attacks", name), settings or [])
-    roles = Roles(label=label, input=tuple(input_ or ()), source=source, id=id_, split=split, drop=tuple(drop or ()))
-    clean = read(data, roles=roles)
+    clean = read(data, roles=options.roles(label, input_, source, id_, split, drop))
     poisoned = method.poison(clean, np.random.default_rng(seed))
 
-    _clear(out)
+    options.prepare_folder(out, data, ("attack.json", "trigger.npz", "truth.parquet"))
     write(poisoned.data, out)
     files.write_atomically(out / "truth.parquet", lambda file: _write_truth(name, clean, poisoned, file))
     if isinstance(poisoned.trigger, Stamp):
@@ -58,17 +52,6 @@ def attack(
     record = _record(name, method, seed, clean, poisoned)
     files.write_text(out / "attack.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     typer.echo(f"{name}: changed {int(poisoned.changed.sum()):,} of {len(clean):,} rows of {clean.name} -> {out}")
-
-
-def _clear(out: Path) -> None:
-    """What an earlier run left must not pass for a part of this one, should this one be stopped."""
-    from bezoar.core.errors import OutputError
-
-    try:
-        for stale in ("attack.json", "trigger.npz", "truth.parquet"):
-            (out / stale).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written to: {error.strerror}.") from error
 
 
 def _write_truth(name: str, clean: "Dataset", poisoned: "Poisoned", file: Any) -> None:

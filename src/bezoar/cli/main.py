@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -55,8 +54,6 @@ for _name, _module, _attribute in (
     ("explain", "explain", "explain"),
     ("list", "listing", "listing"),
 ):
-    if importlib.util.find_spec(f"bezoar.cli.{_module}") is None:
-        continue
     _command = getattr(importlib.import_module(f"bezoar.cli.{_module}"), _attribute)
     if isinstance(_command, typer.Typer):
         app.add_typer(_command, name=_name)
@@ -107,4 +104,6 @@ def _say(message: str, status: int) -> int:
 
 def main() -> None:
     """Entry point of the program."""
+    # Threads that wait by spinning slow each other down tenfold on a busy machine. Read when the libraries load.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))

@@ -1,8 +1,14 @@
 """Options that several commands share: how a data set is to be read."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from bezoar.core.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from bezoar.data import Roles
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A built-in name (see the docs), a file or a folder.")]
 Label = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column with the class of each row.")]
@@ -14,3 +20,51 @@ Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Column w
 Split = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Keep only the rows of this split.")]
 Drop = Annotated[list[str] | None, typer.Option("--drop", metavar="COLUMN", help="Column to leave out. Repeatable.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the method. Repeatable.")
+]
+
+
+def roles(
+    label: str | None,
+    input_columns: list[str] | None,
+    source: str | None,
+    id_column: str | None,
+    split: str | None,
+    drop: list[str] | None,
+) -> "Roles":
+    """The roles that a command line names."""
+    from bezoar.data import Roles
+
+    return Roles(
+        label=label,
+        input=tuple(input_columns or ()),
+        source=source,
+        id=id_column,
+        split=split,
+        drop=tuple(drop or ()),
+    )
+
+
+def prepare_folder(out: Path, data: str, stale: tuple[str, ...]) -> None:
+    """Make sure, before long work, that `out` can be written, is no part of the data, and holds no old results.
+
+    Raises
+    ------
+    UsageError
+        `out` lies in the data, which is never written to.
+    OutputError
+        It cannot be written.
+    """
+    if Path(data).exists() and Path(data).resolve() in (out.resolve(), *out.resolve().parents):
+        raise UsageError(f"`--out` {out} lies in the data itself, which is never written to. Name another folder.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        # What an earlier run left must not pass for a part of this one, should this one be stopped.
+        for name in stale:
+            (out / name).unlink(missing_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written to: {error.strerror}.") from error

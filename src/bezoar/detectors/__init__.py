@@ -8,5 +8,6 @@ TABLE = {
     "isolation_forest": "bezoar.detectors.rows.isolation_forest:IsolationForest",
     "knn_disagreement": "bezoar.detectors.rows.knn_disagreement:KnnDisagreement",
     "loss_dynamics": "bezoar.detectors.rows.loss_dynamics:LossDynamics",
+    "mahalanobis": "bezoar.detectors.rows.mahalanobis:Mahalanobis",
     "spectral_signatures": "bezoar.detectors.rows.spectral_signatures:SpectralSignatures",
 }

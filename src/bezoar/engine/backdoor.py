@@ -95,11 +95,7 @@ class Hypothesis:
     @property
     def confirmed(self) -> bool:
         """Removing the rows removed the behaviour: at most half of the flips are left, beyond doubt."""
-        return (
-            self.stands
-            and self.after is not None
-            and self.after.target.high < self.before.target.low / 2
-        )
+        return self.stands and self.after is not None and self.after.target.high < self.before.target.low / 2
 
 
 def search(fit: CrossFit, scores: Mapping[str, Floats], rng: np.random.Generator) -> list[Hypothesis]:
@@ -110,7 +106,7 @@ def search(fit: CrossFit, scores: Mapping[str, Floats], rng: np.random.Generator
     fit : the cross-fitted models and their trace, over images.
     scores : (n,) row scores by detector: each one's top rows of a class are a first guess.
     """
-    data, fold = fit.trace.data, fit.trace.fold
+    data = fit.trace.data
     ground = background(_shrunk(data.images))
     half = rng.random(len(data)) < 0.5
     found = []
@@ -127,7 +123,9 @@ def search(fit: CrossFit, scores: Mapping[str, Floats], rng: np.random.Generator
     return sorted(found, key=lambda h: -h.before.target.value)
 
 
-def retry(hypothesis: Hypothesis, data: Dataset, fold: NDArray[np.int64], cured: Predicts, rng: np.random.Generator) -> Hypothesis:
+def retry(
+    hypothesis: Hypothesis, data: Dataset, fold: NDArray[np.int64], cured: Predicts, rng: np.random.Generator
+) -> Hypothesis:
     """The hypothesis with the flips counted again under models trained without its rows."""
     probes = np.setdiff1d(_probes(data, hypothesis.target, rng), hypothesis.rows)
     after = count_flips(cured, data, fold, hypothesis, probes)
@@ -166,9 +164,7 @@ def _matches(
             yield name, grown
 
 
-def _hypothesis(
-    fit: CrossFit, matched: Match, target: int, probes: NDArray[np.intp], name: str
-) -> Hypothesis | None:
+def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.intp], name: str) -> Hypothesis | None:
     data, fold = fit.trace.data, fit.trace.fold
     choosing, counting = probes[::2], probes[1::2]
     stamps = recover_stamps(data.images[matched.rows], data.images[data.rows_not_of(target)])
@@ -187,7 +183,8 @@ def _hypothesis(
         return None
     mean = _mean(data.images[data.rows_not_of(target)])
     lifted, control = (
-        _lifted(fit, data, fold, target, stamps[form], mean, sample[:: -(-len(sample) // PROBES)]) for sample in (rows, rest)
+        _lifted(fit, data, fold, target, stamps[form], mean, sample[:: -(-len(sample) // PROBES)])
+        for sample in (rows, rest)
     )
     return Hypothesis(
         target=target,
@@ -271,10 +268,10 @@ def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     n, channels, height, width = images.shape
     scale = min(1.0, (FILTER_DIMENSIONS / (channels * height * width)) ** 0.5)
     if scale == 1.0:
-        return images.reshape(n, -1).astype(np.float32) / 255
+        return images.reshape(n, -1).astype(np.float32) / np.float32(255)
     side = (max(1, int(height * scale)), max(1, int(width * scale)))
     parts = [
         F.interpolate(torch.from_numpy(images[start : start + 1_000]).float(), side, mode="area").numpy()
         for start in range(0, n, 1_000)
     ]
-    return np.concatenate(parts).reshape(n, -1) / 255
+    return np.asarray(np.concatenate(parts).reshape(n, -1) / 255, dtype=np.float32)

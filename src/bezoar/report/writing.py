@@ -21,6 +21,17 @@ FORMATS: dict[str, tuple[str, Callable[[Report], str]]] = {
 """Each format's file and what fills it."""
 
 
+FILES = (document.ROWS, *(file for file, _ in FORMATS.values()))
+"""Every file that a report may consist of."""
+
+
+def require_formats(formats: Sequence[str]) -> None:
+    """Raise ``ParameterError`` where a format does not exist."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ParameterError(f"`formats` must be among {', '.join(FORMATS)}. Got {unknown[0]!r}.")
+
+
 def write(report: Report, folder: Path, formats: Sequence[str] = tuple(FORMATS)) -> list[Path]:
     """Write the report's files. The table of rows is always among them.
 
@@ -43,9 +54,7 @@ def write(report: Report, folder: Path, formats: Sequence[str] = tuple(FORMATS))
     OutputError
         A file cannot be written.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise ParameterError(f"`formats` must be among {', '.join(FORMATS)}. Got {unknown[0]!r}.")
+    require_formats(formats)
     # Everything is rendered before the first file is touched: a fault in one format leaves the old report whole.
     contents = {FORMATS[name][0]: FORMATS[name][1](report) for name in formats}
     rows = write_atomically(folder / document.ROWS, lambda stream: pq.write_table(report.rows, stream))

@@ -1,0 +1,123 @@
+"""`bezoar audit data`: whether a training set was poisoned, and by what."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bezoar.cli import options
+
+if TYPE_CHECKING:
+    from bezoar.core.report import Report
+
+app = typer.Typer(help="Audit what comes from strangers.", no_args_is_help=True)
+
+
+class Gate(StrEnum):
+    """The severity from which findings fail a gate."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+    NEVER = "never"
+
+
+@app.callback()
+def _audit() -> None:
+    """Audit what comes from strangers."""
+
+
+@app.command("data")
+def data(
+    data: options.Data,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path("bezoar-report"),
+    formats: Annotated[
+        str, typer.Option("--format", metavar="LIST", help="Which of html,json,sarif,junit,md to write.")
+    ] = "html,json,sarif,junit,md",
+    fail_on: Annotated[Gate, typer.Option(help="Lowest severity that makes the exit status 1.")] = Gate.HIGH,
+    label: options.Label = None,
+    input_columns: options.Input = None,
+    source: options.Source = None,
+    id_column: options.Id = None,
+    split: options.Split = None,
+    drop: options.Drop = None,
+    trusted: Annotated[str | None, typer.Option(metavar="DATA", help="Clean rows of the same kind.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODULE:NAME", help="Your own model: triggers that are found are tried on it.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of a torch model, as .safetensors.")
+    ] = None,
+    detectors: Annotated[str | None, typer.Option(metavar="LIST", help="Row detectors to use. All by default.")] = None,
+    controls: Annotated[
+        bool, typer.Option(help="Plant known poison in a copy and measure what this audit catches.")
+    ] = True,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Also write the set without flagged rows to DIR/clean.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped audit into DIR was.")] = False,
+    seed: options.Seed = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The report as JSON on standard output, nothing else.")
+    ] = False,
+) -> None:
+    """Audit a labelled training set: which rows are poisoned, by what, from whom, and what would be missed."""
+    import shutil
+
+    from bezoar import report as reporting
+    from bezoar.api import audit_data
+    from bezoar.cli.progress import progress
+    from bezoar.data import read, write
+    from bezoar.report import document
+
+    wanted = [name.strip() for name in formats.split(",") if name.strip()]
+    reporting.require_formats(wanted)
+    roles = options.roles(label, input_columns, source, id_column, split, drop)
+    dataset = read(data, roles=roles)
+    options.prepare_folder(out, data, reporting.FILES)
+    checkpoints = out / ".resume"
+    if not resume:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    with progress(quiet or as_json) as tell:
+        report = audit_data(
+            dataset,
+            detectors=None if detectors is None else [name.strip() for name in detectors.split(",")],
+            controls=controls,
+            trusted=None if trusted is None else read(trusted, roles=roles),
+            model=model,
+            weights=weights,
+            seed=seed,
+            device=device,
+            checkpoints=checkpoints,
+            progress=tell,
+        )
+    reporting.write(report, out, wanted)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    if clean:
+        import numpy as np
+
+        write(dataset.take(~np.asarray(report.rows["flagged"].to_numpy(zero_copy_only=False))), out / "clean")
+    if as_json:
+        typer.echo(document.dump(report))
+    elif not quiet:
+        from rich.console import Console
+
+        from bezoar.report import terminal
+
+        Console().print(terminal.render(report, where=out))
+    raise typer.Exit(exit_status(report, fail_on))
+
+
+def exit_status(report: "Report", fail_on: Gate) -> int:
+    """0 clean, 1 findings at or above the gate, 3 some check failed or something could not be read."""
+    from bezoar.core.report import Severity, Status
+
+    worst = report.worst
+    if fail_on is not Gate.NEVER and worst is not None and worst.rank >= Severity(fail_on.value).rank:
+        return 1
+    failed = any(check.status is Status.FAILED for check in report.checks)
+    return 3 if failed or report.unread else 0

@@ -1,0 +1,196 @@
+"""The audit of a training set, from rows to report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bezoar.core.data import Dataset, Modality
+from bezoar.core.errors import InputError
+from bezoar.core.report import Check, Evidence, PowerRow, Report, Status
+from bezoar.engine.backdoor import Hypothesis, retry
+from bezoar.engine.controls import measure, spike
+from bezoar.engine.judgement import Judgement, carried, conclude, judge
+from bezoar.engine.record import Stopwatch
+from bezoar.engine.scoring import Scores, score_rows
+from bezoar.engine.settings import Settings
+from bezoar.engine.summary import Outcome, summarise
+from bezoar.learn.cross_fit import cross_fit, stratified_folds
+from bezoar.learn.device import resolve
+from bezoar.learn.fitted import CrossFit
+from bezoar.learn.recipe import Recipe, default_recipe
+from bezoar.learn.training import train
+
+FEWEST_ROWS = 40
+"""Fewer rows than this allow no claim."""
+FEWEST_OF_A_CLASS = 8
+"""A class of fewer rows is judged with the rest but cannot be one of the two that an audit needs."""
+
+
+def audit(data: Dataset, settings: Settings) -> Report:
+    """Audit a training set: train once, score, confirm by experiment, measure the audit's own power.
+
+    Raises
+    ------
+    InputError
+        Texts, too few rows, or fewer than two classes with enough rows: nothing could be claimed.
+    """
+    _require_auditable(data)
+    return _Audit(data=data, settings=settings).run()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Audit:
+    """One run: what it works on and how it tells the time."""
+
+    data: Dataset
+    settings: Settings
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def run(self) -> Report:
+        # Each stage has its own stream, so that leaving one out changes no other.
+        folds, probes, cure, plant, again = np.random.default_rng(self.settings.seed).spawn(5)
+        with self.watch.stage("training"):
+            fit = self._fit(self.data, folds, "training")
+        with self.watch.stage("scoring"):
+            scores = score_rows(fit.trace, self.settings.detectors, self._teller("scoring"))
+        with self.watch.stage("searching"):
+            judgement = judge(fit, scores.by_detector, probes, trusted=self.settings.trusted)
+        with self.watch.stage("confirming"):
+            judgement = self._confirm(fit, scores, judgement, cure)
+        with self.watch.stage("controls"):
+            power = self._controls(judgement, plant, again) if self.settings.controls else None
+        outcome = Outcome(
+            data=self.data,
+            fit=fit,
+            scores=scores.by_detector,
+            judgement=judgement,
+            checks=self._checks(judgement, scores),
+            power=power,
+        )
+        with self.watch.stage("reporting"):
+            return summarise(outcome, self.settings, self.watch, self._recipe)
+
+    @property
+    def _recipe(self) -> Recipe:
+        return self.settings.recipe or default_recipe(len(self.data))
+
+    @property
+    def _device(self) -> torch.device:
+        return resolve(self.settings.device)
+
+    def _teller(self, stage: str) -> Callable[[float], None]:
+        tell = self.settings.progress
+        return (lambda share: None) if tell is None else (lambda share: tell(stage, share))
+
+    def _fit(self, data: Dataset, rng: np.random.Generator, stage: str) -> CrossFit:
+        checkpoints = self.settings.checkpoints
+        return cross_fit(
+            data,
+            rng,
+            recipe=self._recipe,
+            device=self._device,
+            progress=_Share(self._teller(stage), len(data) * self._recipe.epochs),
+            checkpoints=None if checkpoints is None else checkpoints / stage,
+        )
+
+    def _confirm(self, fit: CrossFit, scores: Scores, judgement: Judgement, rng: np.random.Generator) -> Judgement:
+        """Train without the suspects, count flips again, and keep the backdoors whose behaviour went with them."""
+        if not judgement.hypotheses:
+            return judgement
+        cured = self._cured(judgement.hypotheses, rng)
+        tried = tuple(retry(h, self.data, fit.trace.fold, cured, rng) for h in judgement.hypotheses)
+        confirmed = tuple(hypothesis for hypothesis in tried if hypothesis.confirmed)
+        return conclude(fit, scores.by_detector, confirmed, trusted=self.settings.trusted)
+
+    def _cured(self, hypotheses: tuple[Hypothesis, ...], rng: np.random.Generator) -> "_Single":
+        """A model trained on half of the set less the suspects: as much data as the models before had."""
+        left = np.flatnonzero(~carried(hypotheses, len(self.data)))
+        half = left[stratified_folds(self.data.labels[left], 2, rng) == 0]
+        checkpoints = self.settings.checkpoints
+        model, _ = train(
+            self.data.images[half],
+            self.data.labels[half],
+            len(self.data.classes),
+            self._recipe,
+            torch.Generator().manual_seed(int(rng.integers(2**62))),
+            device=self._device,
+            progress=_Share(self._teller("confirming"), len(half) * self._recipe.epochs),
+            checkpoint=None if checkpoints is None else checkpoints / "confirming" / "cured.safetensors",
+        )
+        return _Single(predict_one=model.predict)
+
+    def _controls(
+        self, judgement: Judgement, plant: np.random.Generator, again: np.random.Generator
+    ) -> tuple[tuple[PowerRow, ...], Evidence]:
+        left = self.data.take(~judgement.flagged)
+        spiked, spikes = spike(left, plant)
+        fit = self._fit(spiked, again, "controls")
+        scores = score_rows(fit.trace, self.settings.detectors, lambda share: None)
+        return measure(judge(fit, scores.by_detector, again), spikes)
+
+    def _checks(self, judgement: Judgement, scores: Scores) -> tuple[Check, ...]:
+        image = self.data.modality is Modality.IMAGE
+        labels = judgement.labels
+        return (
+            Check(
+                name="backdoor triggers",
+                status=_status(bool(judgement.hypotheses)) if image else Status.NOT_APPLICABLE,
+                detail="" if image else "Fixed triggers are sought in images only.",
+            ),
+            Check(name="wrong labels", status=_status(bool(labels.flagged.any()))),
+            Check(name="systematic label flips", status=_status(bool(labels.pairs or labels.groups))),
+            Check(
+                name="contradicting copies",
+                status=_status(bool(judgement.contradicting.any())) if image else Status.NOT_APPLICABLE,
+                detail="" if image else "Equal rows of a table may honestly differ in label.",
+            ),
+            Check(
+                name="sources",
+                status=Status.NOT_APPLICABLE if self.data.source is None else Status.CLEAN,
+                detail="The set names no sources." if self.data.source is None else "",
+            ),
+            *scores.failed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Single:
+    """One model for rows of every fold."""
+
+    predict_one: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+    def predict(self, inputs: NDArray[np.uint8], fold: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.predict_one(inputs)
+
+
+@dataclass(slots=True)
+class _Share:
+    """Adds up rows and tells the share of all."""
+
+    tell: Callable[[float], None]
+    total: int
+    done: int = 0
+
+    def __call__(self, rows: int) -> None:
+        self.done += rows
+        self.tell(min(1.0, self.done / self.total))
+
+
+def _status(found: bool) -> Status:
+    return Status.FOUND if found else Status.CLEAN
+
+
+def _require_auditable(data: Dataset) -> None:
+    if data.modality is Modality.TEXT:
+        raise InputError(f"{data.name}: holds texts. Images and tables can be audited.")
+    if len(data) < FEWEST_ROWS:
+        raise InputError(f"{data.name}: {len(data)} rows are too few for any claim. At least {FEWEST_ROWS} are needed.")
+    sizes = np.bincount(data.labels, minlength=len(data.classes))
+    if (sizes >= FEWEST_OF_A_CLASS).sum() < 2:
+        largest = ", ".join(f"{name} ({size})" for name, size in zip(data.classes[:5], sizes[:5], strict=True))
+        raise InputError(
+            f"{data.name}: two classes with at least {FEWEST_OF_A_CLASS} rows each are needed. Got {largest}."
+        )

@@ -1,0 +1,172 @@
+"""Which labels are wrong: how rows rank, their p-values, which are flagged, and whether the errors have a system."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
+
+from bezoar.core.data import Dataset, Modality
+from bezoar.core.trace import Trace
+from bezoar.learn.fitted import CrossFit
+from bezoar.learn.table_model import Encoding
+from bezoar.maths.calibration import anchor_noise, anchors, calibrated, honest_null, wrong_label_odds
+from bezoar.maths.noise import confident_joint, one_way_flips
+from bezoar.maths.stats import Floats, Interval, benjamini_hochberg, conformal_p, poisoned_share, wilson
+from bezoar.maths.subgroups import Subgroup, subgroups
+
+FALSE_DISCOVERIES = 0.05
+"""Share of the rows flagged for their label that may be honest."""
+RANKED_BY = ("loss_dynamics", "ensemble_disagreement", "confident_learning")
+"""Detectors whose ranks are averaged: how a row was learned, by unlike models, and against its class's confusions."""
+LEAST_PAIR = 0.01
+"""Share of the rows that look like one class and carry another's label, from which that is called systematic."""
+SYSTEM = 1e-3
+"""A subgroup's errors are a system where chance gives so many with at most this probability ..."""
+SYSTEM_LIFT = 4.0
+"""... and they are this many times as frequent as in the whole set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pair:
+    """Rows of one class that carry another's label, and hardly any the other way about."""
+
+    given: int
+    true: int
+    rows: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Labels:
+    """What is known of the labels.
+
+    Parameters
+    ----------
+    score : (n,) for ranking, higher is more likely wrong; about standard normal.
+    p_value : (n,) if all labels were honest.
+    flagged : (n,) bool, at a false discovery rate of :data:`FALSE_DISCOVERIES`.
+    suggested : (n,) the likeliest other label where flagged, else the row's own.
+    share : estimated share of wrong labels.
+    agreement : share of the flagged rows that unlike models, none of which saw the row, call mislabelled; None where
+        no such models were asked.
+    agreement_control : the same among the rows that were not flagged.
+    pairs : classes that were turned into others.
+    groups : subgroups of a table in which sure predictions are contradicted systematically.
+    """
+
+    score: Floats
+    p_value: Floats
+    flagged: NDArray[np.bool_]
+    suggested: NDArray[np.int64]
+    share: Interval
+    agreement: Interval | None
+    agreement_control: Interval | None
+    pairs: tuple[Pair, ...]
+    groups: tuple[Subgroup, ...]
+
+    @property
+    def confirmed(self) -> bool:
+        """Models that never saw the flagged rows agree that most are mislabelled, far more than of other rows."""
+        return (
+            self.agreement is not None
+            and self.agreement_control is not None
+            and self.agreement.low > max(0.5, self.agreement_control.high)
+        )
+
+
+def judge_labels(
+    fit: CrossFit, scores: Mapping[str, Floats], ignore: NDArray[np.bool_], trusted: Dataset | None = None
+) -> Labels:
+    """Judge every label by models that never saw its row.
+
+    Parameters
+    ----------
+    fit : the cross-fitted models and their trace.
+    scores : (n,) row scores by detector.
+    ignore : (n,) rows that are explained already, such as a backdoor's: neither flagged nor counted.
+    trusted : clean rows of the same kind; they then are the null.
+    """
+    trace = fit.trace
+    labels, n = trace.labels, len(trace.labels)
+    counted = ~ignore
+    probabilities = calibrated(trace.held_out, labels)
+    rates = anchor_noise(probabilities[counted], labels[counted])
+    odds = wrong_label_odds(probabilities, rates)
+    if trusted is None:
+        p = honest_null(odds, labels, probabilities, rates)
+    else:
+        p = conformal_p(odds[np.arange(n), labels], _trusted_odds(fit, trusted, rates))
+    groups = _groups(trace, probabilities, counted)
+    p = np.where(ignore, 1.0, p)
+    flagged = np.zeros(n, dtype=bool)
+    flagged[counted] = benjamini_hochberg(p[counted], FALSE_DISCOVERIES)
+    others = probabilities.copy()
+    others[np.arange(n), labels] = -1
+    suggested = np.where(flagged, others.argmax(axis=1), labels)
+    # A flagged label that the models find likelier than any other is no error of the label.
+    flagged &= others.max(axis=1) > probabilities[np.arange(n), labels]
+    agreed = scores["ensemble_disagreement"] > 0 if "ensemble_disagreement" in scores else None
+    return Labels(
+        score=_ranked(scores, odds[np.arange(n), labels]) + _group_bonus(groups, n),
+        p_value=p,
+        flagged=flagged,
+        suggested=np.where(flagged, suggested, labels),
+        share=poisoned_share(p[counted]),
+        agreement=_share(agreed, flagged),
+        agreement_control=_share(agreed, counted & ~flagged),
+        pairs=_pairs(trace, counted, flagged, suggested),
+        groups=tuple(g for g in groups if g.p_value <= SYSTEM and g.lift >= SYSTEM_LIFT),
+    )
+
+
+def _trusted_odds(fit: CrossFit, trusted: Dataset, rates: Floats) -> Floats:
+    """The odds of trusted rows' own labels, by models that saw none of them."""
+    logs = np.mean([model.predict(trusted.inputs) for model in fit.models], axis=0)
+    probabilities = calibrated(logs, trusted.labels)
+    return wrong_label_odds(probabilities, rates)[np.arange(len(trusted)), trusted.labels]
+
+
+def _ranked(scores: Mapping[str, Floats], odds: Floats) -> Floats:
+    """Mean normal score of the ranks that several views give; of the odds where none of the views was asked for."""
+    views = [scores[name] for name in RANKED_BY if name in scores] or [odds]
+    normal = [norm.ppf((rankdata(view) - 0.5) / len(view)) for view in views]
+    return np.asarray(np.mean(normal, axis=0))
+
+
+def _group_bonus(groups: tuple[Subgroup, ...], n: int) -> Floats:
+    """Log of how much more often than elsewhere sure predictions are contradicted in a row's subgroup: a log prior."""
+    bonus = np.zeros(n)
+    for group in groups:
+        bonus[group.rows] = np.log(group.lift)
+    return bonus
+
+
+def _share(agreed: NDArray[np.bool_] | None, rows: NDArray[np.bool_]) -> Interval | None:
+    return None if agreed is None or not rows.any() else wilson(int(agreed[rows].sum()), int(rows.sum()))
+
+
+def _pairs(
+    trace: Trace, counted: NDArray[np.bool_], flagged: NDArray[np.bool_], suggested: NDArray[np.int64]
+) -> tuple[Pair, ...]:
+    """Pairs of classes confused one way only, by five flagged rows or more that are a share worth the name."""
+    one_way = one_way_flips(confident_joint(trace.held_out[counted], trace.labels[counted]), alpha=0.01)
+    pairs = [
+        Pair(given=int(given), true=int(true), rows=rows)
+        for given, true in np.argwhere(one_way > 0)
+        if len(rows := np.flatnonzero(flagged & (trace.labels == given) & (suggested == true)))
+        >= max(5, LEAST_PAIR * (counted & (trace.labels == true)).sum())
+    ]
+    return tuple(sorted(pairs, key=lambda pair: -len(pair.rows)))
+
+
+def _groups(trace: Trace, probabilities: Floats, counted: NDArray[np.bool_]) -> tuple[Subgroup, ...]:
+    """Subgroups of a table by how often sure predictions are contradicted beyond what they promise."""
+    if trace.data.modality is not Modality.TABLE:
+        return ()
+    return subgroups(
+        Encoding.of(trace.data.table).codes(trace.data.table),
+        events=probabilities.argmax(axis=1) != trace.labels,
+        expected=1 - probabilities.max(axis=1),
+        looked_at=anchors(probabilities) & counted,
+    )

@@ -1,0 +1,44 @@
+"""Row scores of every detector on one trace."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bezoar.core.errors import BezoarError
+from bezoar.core.registry import lookup, names
+from bezoar.core.report import Check, Status
+from bezoar.core.trace import Trace
+from bezoar.maths.stats import Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scores:
+    """(n,) scores by detector, and the detectors that failed with their reasons."""
+
+    by_detector: dict[str, Floats]
+    failed: tuple[Check, ...]
+
+
+def score_rows(trace: Trace, detectors: tuple[str, ...] | None, tell: Callable[[float], None]) -> Scores:
+    """Run row detectors by name, all of them where None. One that breaks is recorded and stops no other."""
+    chosen = tuple(sorted(names("detectors"))) if detectors is None else detectors
+    scores: dict[str, Floats] = {}
+    failed = []
+    methods = {name: lookup("detectors", name) for name in chosen}
+    for done, (name, method) in enumerate(methods.items(), 1):
+        try:
+            scores[name] = _finite(np.asarray(method().score(trace), dtype=np.float64), len(trace.labels))
+        except (BezoarError, ArithmeticError, ValueError, LookupError, TypeError, MemoryError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            failed.append(Check(name=f"detector {name}", status=Status.FAILED, detail=reason))
+        tell(done / len(methods))
+    return Scores(by_detector=scores, failed=tuple(failed))
+
+
+def _finite(scores: Floats, n: int) -> Floats:
+    if scores.shape != (n,):
+        raise ValueError(f"scores must be ({n},), got {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores must be finite")
+    return scores
