@@ -35,6 +35,10 @@ class Recipe(Validated):
 
 
 def default_recipe(rows: int) -> Recipe:
-    """A recipe for this many rows: 10 epochs for 5,000, fewer for more as the square root, 3 to 20."""
+    """A recipe for this many rows: 10 epochs for 5,000, fewer for more as the square root, 3 to 20.
+
+    Steps matter, not only passes: on 10,000 Fashion-MNIST rows batches of 64 instead of 128 raised accuracy by 1.6
+    points, and how often a 1 % backdoor fired from .62 to .85 (means over seeds 0 and 1 and both halves).
+    """
     epochs = min(20, max(3, round(10 * (5_000 / max(1, rows)) ** 0.5)))
-    return Recipe(epochs=epochs, batch_size=32 if rows < 2_000 else 64 if rows < 10_000 else 128)
+    return Recipe(epochs=epochs, batch_size=32 if rows < 2_000 else 64 if rows < 50_000 else 128)

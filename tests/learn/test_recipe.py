@@ -1,0 +1,34 @@
+"""Recipes."""
+
+import pytest
+
+from bezoar.core.errors import ParameterError
+from bezoar.learn.recipe import Recipe, default_recipe
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs"), [(1, 20), (569, 20), (1_250, 20), (5_000, 10), (20_000, 5), (60_000, 3), (10**7, 3)]
+)
+def test_epochs_fall_as_the_square_root_of_the_rows(rows, epochs):
+    """10 sqrt(5,000 / rows), 3 to 20."""
+    assert default_recipe(rows).epochs == epochs
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"architecture": "vgg"},
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"weight_decay": -1.0},
+        {"shift": -1},
+        {"flip": 1},
+        {"precision": "float16"},
+        {"resize": 0},
+    ],
+)
+def test_fields_out_of_range_are_named(wrong):
+    with pytest.raises(ParameterError, match=next(iter(wrong))):
+        Recipe(**wrong)
