@@ -1,5 +1,6 @@
 """The table model: gradient-boosted trees that take numbers, categories and missing values as they come."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,15 @@ class Encoding:
 
     @classmethod
     def of(cls, table: pa.Table) -> "Encoding":
-        """The encoding of a table: numbers, dates and truth values as numbers, the rest as categories."""
+        """The encoding of a table: numbers, dates and truth values as numbers, text as categories.
+
+        Raises
+        ------
+        InputError
+            No columns, or one that holds anything else.
+        """
+        if not table.num_columns:
+            raise InputError("the table has no columns to learn from.")
         return cls(categories={name: _categories(name, table.column(name)) for name in table.column_names})
 
     def codes(self, table: pa.Table) -> NDArray[np.float64]:
@@ -96,7 +105,9 @@ class TableModel:
     def _full(self, probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
         """Log-probabilities over all classes, also those that were absent from training."""
         full = np.full((len(probabilities), self.k), 1e-6)
-        full[:, self.trees.classes_] = np.clip(probabilities, 1e-6, None)
+        seen = self.trees.classes_
+        # Trees that saw one class alone answer with two columns all the same.
+        full[:, seen] = np.clip(probabilities, 1e-6, None) if len(seen) > 1 else 1.0
         return np.asarray(np.log(full / full.sum(axis=1, keepdims=True)), dtype=np.float32)
 
 
@@ -112,14 +123,19 @@ def train_table(data: Dataset, seed: int) -> TableModel:
         categorical_features=encoding.categorical,
         random_state=seed % 2**32,
     )
-    with _one_thread():
-        trees.fit(encoding.codes(data.table), data.labels)
+    codes = encoding.codes(data.table)
+    codes[:, np.isnan(codes).all(axis=0)] = 0  # scikit-learn cannot bin a column without any value
+    with _one_thread(), warnings.catch_warnings():
+        # Many classes of few rows each are what they are: they don't make the labels a quantity.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        trees.fit(codes, data.labels)
     return TableModel(trees=trees, encoding=encoding, k=len(data.classes))
 
 
 def cross_fit_table(data: Dataset, fold: NDArray[np.int64], seeds: list[int]) -> CrossFit:
     """Cross-fit the table model over the folds given. Features are the encoded cells, the same for all folds."""
     n, k = len(data), len(data.classes)
+    features = Encoding.of(data.table).features(data.table)
     held_out = np.empty((n, k), dtype=np.float32)
     losses = np.zeros((STAGES, n), dtype=np.float32)
     models = []
@@ -129,7 +145,6 @@ def cross_fit_table(data: Dataset, fold: NDArray[np.int64], seeds: list[int]) ->
         held_out[fold == index] = model.predict(data.table.filter(fold == index))
         losses[:, fold != index] += model.losses(seen.table, seen.labels) / (len(seeds) - 1)
         models.append(model)
-    features = Encoding.of(data.table).features(data.table)
     trace = Trace(data=data, losses=losses, held_out=held_out, features=features, fold=fold)
     return CrossFit(trace=trace, models=tuple(models))
 
@@ -148,15 +163,26 @@ def _is_number(kind: pa.DataType) -> bool:
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
         or pa.types.is_boolean(kind)
-        or pa.types.is_temporal(kind)
+        or (pa.types.is_temporal(kind) and not pa.types.is_interval(kind))
         or pa.types.is_decimal(kind)
+        or pa.types.is_null(kind)
     )
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values of a dictionary column, any other column as it is."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
 def _categories(name: str, column: pa.ChunkedArray) -> tuple[str, ...] | None:
-    if _is_number(column.type) or pa.types.is_null(column.type):
+    column = _plain(column)
+    if _is_number(column.type):
         return None
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+    if not _is_text(column.type):
         raise InputError(f"column {name!r} holds {column.type}, which is neither a number nor a category.")
     counts = pc.value_counts(column.cast(pa.string()))
     ranked = sorted(
@@ -167,6 +193,7 @@ def _categories(name: str, column: pa.ChunkedArray) -> tuple[str, ...] | None:
 
 
 def _coded(column: pa.ChunkedArray, found: tuple[str, ...] | None) -> NDArray[np.float64]:
+    column = _plain(column)
     if found is not None:
         codes = pc.index_in(column.cast(pa.string()), pa.array(found, pa.string()))
         # Rare categories share the code after the last; missing ones stay missing.
