@@ -9,7 +9,7 @@ from bezoar.core.model import Model
 from bezoar.core.report import Report
 from bezoar.data import Roles, read
 from bezoar.engine.audit import audit
-from bezoar.engine.settings import Progress, Settings
+from bezoar.engine.settings import Asked, Progress, Settings
 from bezoar.learn.own_model import load_model
 
 
@@ -26,6 +26,7 @@ def audit_data(
     roles: Roles | None = None,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
+    asked: Asked | None = None,
 ) -> Report:
     """Audit a labelled training set.
 
@@ -42,6 +43,7 @@ def audit_data(
     roles : which column is what, where that is not plain.
     checkpoints : folder from which a stopped audit is resumed.
     progress : told (stage, share done).
+    asked : how a person asked for it, for the run record.
 
     Returns
     -------
@@ -66,6 +68,7 @@ def audit_data(
         device=device,
         checkpoints=checkpoints,
         progress=progress,
+        asked=asked,
     )
     return audit(dataset, settings)
 

@@ -31,6 +31,7 @@ def _audit() -> None:
 
 @app.command("data")
 def data(
+    context: typer.Context,
     data: options.Data,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path("bezoar-report"),
     formats: Annotated[
@@ -77,8 +78,9 @@ def data(
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     reporting.require_formats(wanted)
     roles = options.roles(label, input_columns, source, id_column, split, drop)
+    # Before reading: no old report may stand where this audit ends without one.
+    options.prepare_folder(out, data, (*reporting.FILES, "evaluation.html", "clean/data.parquet"))
     dataset = read(data, roles=roles)
-    options.prepare_folder(out, data, reporting.FILES)
     checkpoints = out / ".resume"
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -94,6 +96,7 @@ def data(
             device=device,
             checkpoints=checkpoints,
             progress=tell,
+            asked=options.asked(context),
         )
     reporting.write(report, out, wanted)
     shutil.rmtree(checkpoints, ignore_errors=True)

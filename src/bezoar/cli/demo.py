@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def demo(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path("bezoar-demo"),
     seed: options.Seed = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -29,7 +30,7 @@ def demo(
 
     options.prepare_folder(out, "", reporting.FILES)
     with progress(quiet) as tell:
-        story = tell_story(Settings(seed=seed, command="bezoar demo", progress=tell))
+        story = tell_story(Settings(seed=seed, asked=options.asked(context), progress=tell))
     reporting.write(story.report, out)
     if not quiet:
         console = Console()

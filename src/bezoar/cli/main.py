@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     command = typer.main.get_command(app)
     try:
-        with command.make_context("bezoar", list(arguments)) as context:
+        with command.make_context("bezoar", list(arguments), obj=tuple(arguments)) as context:
             command.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:

@@ -1,5 +1,7 @@
-"""Options that several commands share: how a data set is to be read."""
+"""Options that several commands share, the folder for results, and the record of what a person asked for."""
 
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ from bezoar.core.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from bezoar.data import Roles
+    from bezoar.engine.settings import Asked
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A built-in name (see the docs), a file or a folder.")]
 Label = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column with the class of each row.")]
@@ -23,6 +26,9 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives th
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the method. Repeatable.")
 ]
+
+LONGEST = 200
+"""Characters of an argument that are recorded."""
 
 
 def roles(
@@ -46,6 +52,37 @@ def roles(
     )
 
 
+def asked(context: typer.Context) -> "Asked":
+    """What a person typed, and which values they left to the program.
+
+    Passwords in addresses are left out. Long arguments are cut and everything but printable characters is escaped:
+    the record is a line for a person to read.
+    """
+    from click.core import ParameterSource
+
+    from bezoar.engine.settings import Asked
+
+    given: dict[str, object] = {}
+    defaults: dict[str, object] = {}
+    for name, value in context.params.items():
+        typed = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        (given if typed else defaults)[name] = _recorded(value)
+    line = ["bezoar", *(_plain(argument) for argument in context.find_root().obj or ())]
+    return Asked(command=shlex.join(line), given=given, defaults=defaults)
+
+
+def _recorded(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_recorded(member) for member in value]
+    return value if value is None or isinstance(value, bool | int | float) else _plain(str(value))
+
+
+def _plain(argument: str) -> str:
+    shown = re.sub(r"(?<=://)[^/@]*@", "***@", argument)
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 3] + "..."
+
+
 def prepare_folder(out: Path, data: str, stale: tuple[str, ...]) -> None:
     """Make sure, before long work, that `out` can be written, is no part of the data, and holds no old results.
 
@@ -62,7 +99,8 @@ def prepare_folder(out: Path, data: str, stale: tuple[str, ...]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         # What an earlier run left must not pass for a part of this one, should this one be stopped.
         for name in stale:
-            (out / name).unlink(missing_ok=True)
+            for old in (out / name, *out.glob(f".{name}.*.tmp")):
+                old.unlink(missing_ok=True)
         probe = out / ".writable"
         probe.touch()
         probe.unlink()

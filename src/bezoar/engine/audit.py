@@ -1,6 +1,8 @@
 """The audit of a training set, from rows to report."""
 
-from collections.abc import Callable
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.errors import InputError
+from bezoar.core.registry import lookup
 from bezoar.core.report import Check, Evidence, PowerRow, Report, Status
 from bezoar.engine.backdoor import Hypothesis, retry
 from bezoar.engine.controls import measure, spike
@@ -35,9 +38,16 @@ def audit(data: Dataset, settings: Settings) -> Report:
     Raises
     ------
     InputError
-        Texts, too few rows, or fewer than two classes with enough rows: nothing could be claimed.
+        Texts, too few rows, or fewer than two classes with enough rows: nothing could be claimed. Trusted rows of
+        another kind.
+    UnknownNameError
+        A detector that does not exist or does not load.
     """
     _require_auditable(data)
+    for name in settings.detectors or ():
+        lookup("detectors", name)
+    if settings.trusted is not None:
+        settings = dataclasses.replace(settings, trusted=_aligned(settings.trusted, data))
     return _Audit(data=data, settings=settings).run()
 
 
@@ -52,16 +62,18 @@ class _Audit:
     def run(self) -> Report:
         # Each stage has its own stream, so that leaving one out changes no other.
         folds, probes, cure, plant, again = np.random.default_rng(self.settings.seed).spawn(5)
-        with self.watch.stage("training"):
+        with self._stage("training"):
             fit = self._fit(self.data, folds, "training")
-        with self.watch.stage("scoring"):
+        with self._stage("scoring"):
             scores = score_rows(fit.trace, self.settings.detectors, self._teller("scoring"))
-        with self.watch.stage("searching"):
+        with self._stage("searching"):
             judgement = judge(fit, scores.by_detector, probes, trusted=self.settings.trusted)
-        with self.watch.stage("confirming"):
+        with self._stage("confirming"):
             judgement = self._confirm(fit, scores, judgement, cure)
-        with self.watch.stage("controls"):
-            power = self._controls(judgement, plant, again) if self.settings.controls else None
+        power = None
+        if self.settings.controls:
+            with self._stage("controls"):
+                power = self._controls(judgement, plant, again)
         outcome = Outcome(
             data=self.data,
             fit=fit,
@@ -70,7 +82,7 @@ class _Audit:
             checks=self._checks(judgement, scores),
             power=power,
         )
-        with self.watch.stage("reporting"):
+        with self._stage("reporting"):
             return summarise(outcome, self.settings, self.watch, self._recipe)
 
     @property
@@ -80,6 +92,15 @@ class _Audit:
     @property
     def _device(self) -> torch.device:
         return resolve(self.settings.device)
+
+    @contextlib.contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        """Time a stage and tell of its beginning and its end."""
+        tell = self._teller(name)
+        tell(0.0)
+        with self.watch.stage(name):
+            yield
+        tell(1.0)
 
     def _teller(self, stage: str) -> Callable[[float], None]:
         tell = self.settings.progress
@@ -129,7 +150,7 @@ class _Audit:
         spiked, spikes = spike(left, plant)
         fit = self._fit(spiked, again, "controls")
         scores = score_rows(fit.trace, self.settings.detectors, lambda share: None)
-        return measure(judge(fit, scores.by_detector, again), spikes)
+        return measure(judge(fit, scores.by_detector, again, trusted=self.settings.trusted), spikes)
 
     def _checks(self, judgement: Judgement, scores: Scores) -> tuple[Check, ...]:
         image = self.data.modality is Modality.IMAGE
@@ -181,6 +202,24 @@ class _Share:
 
 def _status(found: bool) -> Status:
     return Status.FOUND if found else Status.CLEAN
+
+
+def _aligned(trusted: Dataset, data: Dataset) -> Dataset:
+    """Trusted rows with their labels as the audited set numbers its classes."""
+    if trusted.modality is not data.modality:
+        raise InputError(f"{trusted.name}: trusted rows must be of the kind {data.modality}. Got {trusted.modality}.")
+    if data.modality is Modality.IMAGE:
+        came, wanted = trusted.images.shape[1:], data.images.shape[1:]
+    else:
+        came, wanted = tuple(trusted.table.column_names), tuple(data.table.column_names)
+    if came != wanted:
+        raise InputError(f"{trusted.name}: trusted rows must be {wanted}, as {data.name} is. Got {came}.")
+    names = [trusted.classes[label] for label in np.unique(trusted.labels)]
+    strange = [name for name in names if name not in data.classes]
+    if strange:
+        raise InputError(f"{trusted.name}: trusted rows have the class {strange[0]!r}, which {data.name} has not.")
+    index = np.array([data.classes.index(name) if name in names else -1 for name in trusted.classes], dtype=np.int64)
+    return dataclasses.replace(trusted, labels=index[trusted.labels], classes=data.classes)
 
 
 def _require_auditable(data: Dataset) -> None:

@@ -11,6 +11,22 @@ from bezoar.core.report import Check, Status
 from bezoar.core.trace import Trace
 from bezoar.maths.stats import Floats
 
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BezoarError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a detector, often a stranger's, may raise without stopping an audit; anything more unusual is not hidden."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scores:
@@ -25,14 +41,14 @@ def score_rows(trace: Trace, detectors: tuple[str, ...] | None, tell: Callable[[
     chosen = tuple(sorted(names("detectors"))) if detectors is None else detectors
     scores: dict[str, Floats] = {}
     failed = []
-    methods = {name: lookup("detectors", name) for name in chosen}
-    for done, (name, method) in enumerate(methods.items(), 1):
+    for done, name in enumerate(chosen, 1):
         try:
+            method = lookup("detectors", name)
             scores[name] = _finite(np.asarray(method().score(trace), dtype=np.float64), len(trace.labels))
-        except (BezoarError, ArithmeticError, ValueError, LookupError, TypeError, MemoryError) as error:
+        except FAILURES as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             failed.append(Check(name=f"detector {name}", status=Status.FAILED, detail=reason))
-        tell(done / len(methods))
+        tell(done / len(chosen))
     return Scores(by_detector=scores, failed=tuple(failed))
 
 

@@ -1,8 +1,9 @@
 """What a person can ask of an audit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bezoar.core.data import Dataset
 from bezoar.core.model import Model
@@ -10,6 +11,22 @@ from bezoar.learn.recipe import Recipe
 
 Progress = Callable[[str, float], None]
 """Told the stage and the share of it that is done, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How an audit was asked for, for the record.
+
+    Parameters
+    ----------
+    command : the command line.
+    given : arguments that a person gave.
+    defaults : the others, with the values that they had.
+    """
+
+    command: str
+    given: Mapping[str, Any]
+    defaults: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +43,7 @@ class Settings:
     recipe : how networks are trained, or None to choose by size.
     device : "auto", "cpu", "cuda" or "mps".
     checkpoints : folder in which trainings leave what they need to be resumed, or None.
-    command : how the audit was asked for, for the record.
+    asked : how the audit was asked for; None where a program called, whose settings then speak for themselves.
     progress : told how far the audit is.
     """
 
@@ -38,5 +55,5 @@ class Settings:
     recipe: Recipe | None = None
     device: str = "auto"
     checkpoints: Path | None = None
-    command: str = ""
+    asked: Asked | None = None
     progress: Progress | None = None

@@ -23,7 +23,7 @@ from bezoar.core.report import (
 from bezoar.engine.findings import codes_of, exhibit, findings
 from bezoar.engine.judgement import Judgement
 from bezoar.engine.record import Stopwatch, hardware, versions
-from bezoar.engine.settings import Settings
+from bezoar.engine.settings import Asked, Settings
 from bezoar.engine.sources import blame
 from bezoar.learn.device import resolve
 from bezoar.learn.fitted import CrossFit
@@ -124,23 +124,15 @@ def _poison(data: Dataset, judgement: Judgement) -> Evidence:
 
 
 def _record(outcome: Outcome, settings: Settings, watch: Stopwatch, recipe: Recipe) -> RunRecord:
-    given: dict[str, Any] = {
-        "seed": settings.seed,
-        "detectors": None if settings.detectors is None else list(settings.detectors),
-        "controls": settings.controls,
-        "device": settings.device,
-        "trusted": None if settings.trusted is None else settings.trusted.name,
-        "model": None if settings.model is None else type(settings.model).__name__,
-    }
-    usual = {"seed": 0, "detectors": None, "controls": True, "device": "auto", "trusted": None, "model": None}
-    trained = dataclasses.asdict(recipe) if outcome.data.modality is Modality.IMAGE else {"model": "boosted trees"}
-    digests = {"data": outcome.data.merkle_root}
+    asked, digests = settings.asked or _called(settings), {"data": outcome.data.merkle_root}
     if settings.trusted is not None:
         digests["trusted"] = settings.trusted.merkle_root
+    trained = dataclasses.asdict(recipe) if outcome.data.modality is Modality.IMAGE else {"model": "boosted trees"}
+    given = dict(asked.given) if settings.recipe is None else {**asked.given, "recipe": trained}
     return RunRecord(
-        command=settings.command,
-        arguments={name: value for name, value in given.items() if value != usual[name]},
-        defaults={name: value for name, value in given.items() if value == usual[name]} | {"recipe": trained},
+        command=asked.command,
+        arguments=given,
+        defaults={**asked.defaults, **({"recipe": trained} if settings.recipe is None else {})},
         seed=settings.seed,
         started=watch.started.isoformat(timespec="seconds"),
         seconds=watch.seconds,
@@ -150,6 +142,24 @@ def _record(outcome: Outcome, settings: Settings, watch: Stopwatch, recipe: Reci
         digests=digests,
         trusted=settings.trusted is not None,
         notes=outcome.data.notes,
+    )
+
+
+def _called(settings: Settings) -> Asked:
+    """What a program asked for. A function cannot know what was spelled out: what differs from the usual was given."""
+    values: dict[str, Any] = {
+        "seed": settings.seed,
+        "detectors": None if settings.detectors is None else list(settings.detectors),
+        "controls": settings.controls,
+        "device": settings.device,
+        "trusted": None if settings.trusted is None else settings.trusted.name,
+        "model": None if settings.model is None else type(settings.model).__name__,
+    }
+    usual = {"seed": 0, "detectors": None, "controls": True, "device": "auto", "trusted": None, "model": None}
+    return Asked(
+        command="bezoar.audit_data",
+        given={name: value for name, value in values.items() if value != usual[name]},
+        defaults={name: value for name, value in values.items() if value == usual[name]},
     )
 
 

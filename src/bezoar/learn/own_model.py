@@ -76,7 +76,7 @@ class OwnModel:
         return log_probabilities(given, rows=len(inputs), k=self.k, name=self.name)
 
 
-def load_model(spec: str | Callable[..., Any], *, weights: Path | None, classes: int) -> Model:
+def load_model(spec: str | Model | Callable[..., Any], *, weights: Path | None, classes: int) -> Model:
     """The model that a user names or passes.
 
     Parameters
