@@ -1,0 +1,42 @@
+"""The cases of each suite by name."""
+
+from typing import Any, Protocol
+
+from benchmarks.backdoors import Backdoor
+from benchmarks.flips import Flips
+from benchmarks.speed import StartUp, WholeAudit
+from benchmarks.untouched import Untouched
+from bezoar.attacks.poisoning.badnets import BadNets
+from bezoar.attacks.poisoning.blended import Blended
+from bezoar.attacks.poisoning.label_flip import LabelFlip
+
+
+class Case(Protocol):
+    """Something to measure at a seed."""
+
+    def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
+        """Everything measured; what tables are made of under "figures"."""
+        ...
+
+
+_PATCH = BadNets(rate=0.01, size=3, place="bottom_right", pattern="white", opacity=1.0)
+_BLEND = Blended(rate=0.02)
+
+FOUNDATION: dict[str, Case] = {
+    "start-up": StartUp(),
+    "untouched-breast_cancer": Untouched(data="breast_cancer"),
+    "untouched-digits": Untouched(data="digits"),
+    "untouched-mnist5k": Untouched(data="mnist5k"),
+    "untouched-pneumoniamnist": Untouched(data="pneumoniamnist"),
+    "untouched-adult": Untouched(data="adult"),
+    "untouched-fashion20k": Untouched(data="fashion20k"),
+    "badnets-mnist5k": Backdoor(data="mnist5k", attack=_PATCH),
+    "blended-mnist5k": Backdoor(data="mnist5k", attack=_BLEND),
+    "flips-uniform-mnist5k": Flips(data="mnist5k", attack=LabelFlip(rate=0.05)),
+    "flips-7-to-1-mnist5k": Flips(data="mnist5k", attack=LabelFlip(rate=0.05, original="7", target="1")),
+    "flips-age-adult": Flips(data="adult", attack=LabelFlip(where="age > 60", rate=0.1)),
+    "badnets-fashion20k": Backdoor(data="fashion20k", attack=_PATCH),
+    "blended-fashion20k": Backdoor(data="fashion20k", attack=_BLEND),
+    "speed-fashion20k": WholeAudit(data="fashion20k"),
+}
+SUITES = {"foundation": FOUNDATION}
