@@ -46,8 +46,12 @@ class Line:
 
 def write(suite: str) -> Path:
     """Write the page of a suite beside its results."""
-    path = results.file_of(suite).with_suffix(".md")
-    return write_text(path, f"# {suite.capitalize()}\n\n{render(suite, results.latest(results.file_of(suite)))}\n")
+    return write_text(results.file_of(suite).with_suffix(".md"), page(suite))
+
+
+def page(suite: str) -> str:
+    """The page of a suite."""
+    return f"# {suite.capitalize()}\n\n{render(suite, results.latest(results.file_of(suite)))}\n"
 
 
 def render(suite: str, found: Results) -> str:
@@ -66,7 +70,7 @@ def render(suite: str, found: Results) -> str:
     if rest:
         columns = ("case", "measured", "median", "from - to", "seeds")
         parts += [
-            "## Also measured\n\nNothing was promised here.",
+            "### Also measured\n\nNothing was promised here.",
             _table(columns, [(*line.cells[:2], *line.cells[3:6]) for line in rest]),
         ]
     return "\n\n".join([*parts, *_power(found), *_runs(found)])
@@ -136,7 +140,7 @@ def _power(found: Results) -> Iterator[str]:
         for row in result["power"]
     ]
     if rows:
-        yield "## Power"
+        yield "### Power"
         yield "What the audits' own controls caught of poison that they planted, with 95 % intervals:"
         yield _table(("audit", "planted", "of all rows", "caught", "power", "confirmed"), rows)
 
@@ -145,7 +149,7 @@ def _runs(found: Results) -> Iterator[str]:
     done = [result for result in found.values() if result["status"] == "done"]
     if not done:
         return
-    yield "## How it was run"
+    yield "### How it was run"
     yield f"The whole record of each cell is in `benchmarks/results/{done[0]['suite']}.jsonl`."
     runs = [result["run"] for result in done if "run" in result]
     facts = {

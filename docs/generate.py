@@ -1,4 +1,4 @@
-"""Write the pages on methods, finding codes and commands from the tables, or check that they are current.
+"""Write the pages on methods, finding codes, commands and benchmarks from the tables, or check that they are current.
 
 ``python docs/generate.py`` writes, ``python docs/generate.py --check`` fails where a page differs.
 """
@@ -42,6 +42,7 @@ def pages() -> dict[str, str]:
     written = {f"methods/{group}.md": _methods(group) for group in GROUPS}
     written["codes.md"] = _codes()
     written["commands.md"] = _commands()
+    written["benchmarks.md"] = _benchmarks()
     return {path: NOTE + text.rstrip() + "\n" for path, text in written.items()}
 
 
@@ -146,6 +147,17 @@ def _commands() -> str:
         command, click.Context(command, info_name="bezoar", terminal_width=100, max_content_width=100)
     ):
         parts += [f"## {path}", f"```text\n{text.rstrip()}\n```"]
+    return "\n\n".join(parts)
+
+
+def _benchmarks() -> str:
+    """What is measured and how, then the tables of every suite."""
+    sys.path.insert(0, str(DOCS.parent))  # benchmarks are no part of the package
+    from benchmarks import results, table
+
+    parts = [(DOCS.parent / "benchmarks" / "README.md").read_text(encoding="utf-8").rstrip()]
+    for suite in table.GOALS:
+        parts += [f"## {suite.capitalize()}", table.render(suite, results.latest(results.file_of(suite)))]
     return "\n\n".join(parts)
 
 
