@@ -83,7 +83,7 @@ def _plain(argument: str) -> str:
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 3] + "..."
 
 
-def prepare_folder(out: Path, data: str, stale: tuple[str, ...]) -> None:
+def prepare_folder(out: Path, data: str | None, stale: tuple[str, ...]) -> None:
     """Make sure, before long work, that `out` can be written, is no part of the data, and holds no old results.
 
     Raises
@@ -93,7 +93,7 @@ def prepare_folder(out: Path, data: str, stale: tuple[str, ...]) -> None:
     OutputError
         It cannot be written.
     """
-    if Path(data).exists() and Path(data).resolve() in (out.resolve(), *out.resolve().parents):
+    if data is not None and Path(data).exists() and Path(data).resolve() in (out.resolve(), *out.resolve().parents):
         raise UsageError(f"`--out` {out} lies in the data itself, which is never written to. Name another folder.")
     try:
         out.mkdir(parents=True, exist_ok=True)
