@@ -19,8 +19,12 @@ from bezoar.maths.stats import Floats, Interval, wilson
 
 FILTER_DIMENSIONS = 3_072
 """Images are shrunk to at most so many values for the search; triggers are recovered at full size."""
-PROBES = 400
-"""Clean rows that a stamp is tried on, half to choose the stamp and half to count."""
+PROBES = 300
+"""Rows of other classes that a stamp is tried on: the first to choose the stamp, the rest to count."""
+SCREENED = 80
+"""How many of them choose."""
+WORTH_COUNTING = 0.1
+"""Share of those that a stamp must turn to be worth counting."""
 FALSE_DISCOVERIES = 0.01
 """Share of a backdoor's flagged rows that may be false, as the null predicts it."""
 
@@ -165,25 +169,23 @@ def _matches(
 
 
 def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.intp], name: str) -> Hypothesis | None:
-    data, fold = fit.trace.data, fit.trace.fold
-    choosing, counting = probes[::2], probes[1::2]
-    stamps = recover_stamps(data.images[matched.rows], data.images[data.rows_not_of(target)])
-    ordinary = data.images[np.setdiff1d(data.rows_of(target), matched.rows)]
-    if not len(ordinary) or not len(counting):
-        return None
-    tried = {
-        form: _flips(fit, data, fold, target, stamp, _sham(stamp, ordinary), choosing) for form, stamp in stamps.items()
-    }
-    form = max(tried, key=lambda name: tried[name].target.value - tried[name].sham.value)
+    """What the matched rows carry and what it does to clean rows; None where a first trial shows that it does little."""
+    data = fit.trace.data
     candidates = data.mask(data.rows_of(target))
     threshold = decoy_threshold(matched.scores, candidates, matched.threshold, FALSE_DISCOVERIES)
     rows = np.flatnonzero(candidates & (matched.scores > threshold))
     rest = np.setdiff1d(np.flatnonzero(candidates), rows)
-    if not len(rows) or not len(rest):
+    choosing, counting = probes[:SCREENED], probes[SCREENED:]
+    if not len(rows) or not len(rest) or not len(counting):
         return None
-    mean = _mean(data.images[data.rows_not_of(target)])
+    stamps = recover_stamps(data.images[matched.rows], data.images[data.rows_not_of(target)])
+    tried = {form: _turned(fit, stamp, target, choosing) for form, stamp in stamps.items()}
+    form = max(tried, key=lambda form: tried[form])
+    if tried[form] < WORTH_COUNTING:
+        return None
+    stamp, mean = stamps[form], _mean(data.images[data.rows_not_of(target)])
     lifted, control = (
-        _lifted(fit, data, fold, target, stamps[form], mean, sample[:: -(-len(sample) // PROBES)])
+        _lifted(fit, data, fit.trace.fold, target, stamp, mean, sample[:: -(-len(sample) // PROBES)])
         for sample in (rows, rest)
     )
     return Hypothesis(
@@ -194,10 +196,19 @@ def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.i
         scores=matched.scores,
         replication=matched.replication,
         form=form,
-        stamp=stamps[form],
-        before=_flips(fit, data, fold, target, stamps[form], _sham(stamps[form], ordinary), counting),
+        stamp=stamp,
+        before=_flips(fit, data, fit.trace.fold, target, stamp, _sham(stamp, data.images[rest]), counting),
         proposed_by=name,
     )
+
+
+def _turned(fit: CrossFit, stamp: Stamp, target: int, probes: NDArray[np.intp]) -> float:
+    """Share of the probes that the stamp turns to the target: a first, quick look."""
+    trace = fit.trace
+    usable = probes[trace.held_out[probes].argmax(axis=1) != target]
+    if not len(usable):
+        return 0.0
+    return float((fit.predict(stamp(trace.data.images[usable]), trace.fold[usable]).argmax(axis=1) == target).mean())
 
 
 def _flips(

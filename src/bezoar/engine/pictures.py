@@ -34,5 +34,5 @@ def trigger_pictures(stamp: Stamp, clean: NDArray[np.uint8], name: str) -> tuple
     mask = np.rint(255 * weight).astype(np.uint8)[None]
     shown = [picture(pattern, "recovered pattern"), picture(mask, f"its mask, opacity {stamp.mask.max():.2f}")]
     for before, after in zip(clean, stamp(clean), strict=True):
-        shown += [picture(before, "a clean row"), picture(after, f"stamped: models say {name}")]
+        shown += [picture(before, "a clean row"), picture(after, f"stamped for {name}")]
     return tuple(shown)

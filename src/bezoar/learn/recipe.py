@@ -41,4 +41,6 @@ def default_recipe(rows: int) -> Recipe:
     points, and how often a 1 % backdoor fired from .62 to .85 (means over seeds 0 and 1 and both halves).
     """
     epochs = min(20, max(3, round(10 * (5_000 / max(1, rows)) ** 0.5)))
-    return Recipe(epochs=epochs, batch_size=32 if rows < 2_000 else 64 if rows < 50_000 else 128)
+    if rows >= 15_000:
+        return Recipe(epochs=epochs, batch_size=128, learning_rate=6e-3)
+    return Recipe(epochs=epochs, batch_size=32 if rows < 2_000 else 64)

@@ -9,6 +9,9 @@ from scipy.special import log_softmax
 
 from bezoar.maths.stats import Floats
 
+SMALLEST = 0.1
+"""Honest rows expected above the most extreme odds, at least."""
+
 
 def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Floats:
     """Probabilities (n, k) at the temperature that makes the labels likeliest.
@@ -81,7 +84,8 @@ def honest_null(odds: Floats, labels: NDArray[np.int64], probabilities: Floats, 
     """(n,) p-values of the rows' own labels if all labels were honest.
 
     The null distribution is that of the odds when each row draws its label from its calibrated probabilities less the
-    share that wrong labels put there: a parametric bootstrap, taken in expectation rather than by drawing.
+    share that wrong labels put there: a parametric bootstrap, taken in expectation rather than by drawing. None is
+    smaller than :data:`SMALLEST` expected rows: beyond that the calibration is not to be trusted.
     """
     honest = np.maximum(probabilities - probabilities @ rates, 1e-7)
     honest /= honest.sum(axis=1, keepdims=True)
@@ -89,4 +93,4 @@ def honest_null(odds: Floats, labels: NDArray[np.int64], probabilities: Floats, 
     tail = np.concatenate([[0.0], np.cumsum(honest.ravel()[order])])
     own = odds[np.arange(len(labels)), labels]
     above = np.searchsorted(-odds.ravel()[order], -own, side="right")
-    return np.asarray(np.minimum(1.0, (1 + tail[above]) / (1 + len(labels))))
+    return np.asarray(np.clip(tail[above], SMALLEST, len(labels)) / len(labels))
