@@ -16,6 +16,7 @@ from bezoar.core.report import Check, Evidence, PowerRow, Report, Status
 from bezoar.engine.backdoor import Hypothesis, retry
 from bezoar.engine.controls import measure, spike
 from bezoar.engine.judgement import Judgement, carried, conclude, judge
+from bezoar.engine.labels import Labels
 from bezoar.engine.record import Stopwatch
 from bezoar.engine.scoring import Scores, score_rows
 from bezoar.engine.settings import Settings
@@ -79,7 +80,7 @@ class _Audit:
             fit=fit,
             scores=scores.by_detector,
             judgement=judgement,
-            checks=self._checks(judgement, scores),
+            checks=(*self._checks(judgement, scores), *self._unpowered(power)),
             power=power,
         )
         with self._stage("reporting"):
@@ -145,12 +146,22 @@ class _Audit:
 
     def _controls(
         self, judgement: Judgement, plant: np.random.Generator, again: np.random.Generator
-    ) -> tuple[tuple[PowerRow, ...], Evidence]:
+    ) -> tuple[tuple[PowerRow, ...], Evidence] | None:
         left = self.data.take(~judgement.flagged)
+        if _unfit(left):
+            return None
         spiked, spikes = spike(left, plant)
         fit = self._fit(spiked, again, "controls")
         scores = score_rows(fit.trace, self.settings.detectors, lambda share: None)
         return measure(judge(fit, scores.by_detector, again, trusted=self.settings.trusted), spikes)
+
+    def _unpowered(self, power: object) -> tuple[Check, ...]:
+        if power is not None or not self.settings.controls:
+            return ()
+        detail = (
+            "Too few rows are left without those flagged to plant poison in, so the power of this audit is unknown."
+        )
+        return (Check(name="controls", status=Status.FAILED, detail=detail),)
 
     def _checks(self, judgement: Judgement, scores: Scores) -> tuple[Check, ...]:
         image = self.data.modality is Modality.IMAGE
@@ -161,8 +172,8 @@ class _Audit:
                 status=_status(bool(judgement.hypotheses)) if image else Status.NOT_APPLICABLE,
                 detail="" if image else "Fixed triggers are sought in images only.",
             ),
-            Check(name="wrong labels", status=_status(bool(labels.flagged.any()))),
-            Check(name="systematic label flips", status=_status(bool(labels.pairs or labels.groups))),
+            _of_labels("wrong labels", labels, found=bool(labels.flagged.any())),
+            _of_labels("systematic label flips", labels, found=bool(labels.pairs or labels.groups)),
             Check(
                 name="contradicting copies",
                 status=_status(bool(judgement.contradicting.any())) if image else Status.NOT_APPLICABLE,
@@ -204,6 +215,16 @@ def _status(found: bool) -> Status:
     return Status.FOUND if found else Status.CLEAN
 
 
+def _of_labels(name: str, labels: Labels, *, found: bool) -> Check:
+    if labels.judged:
+        return Check(name=name, status=_status(found))
+    detail = (
+        "Models foretell the labels of rows that they never saw no better than the frequencies of the classes do, so "
+        "nothing can be said of single labels."
+    )
+    return Check(name=name, status=Status.FAILED, detail=detail)
+
+
 def _aligned(trusted: Dataset, data: Dataset) -> Dataset:
     """Trusted rows with their labels as the audited set numbers its classes."""
     if trusted.modality is not data.modality:
@@ -225,11 +246,17 @@ def _aligned(trusted: Dataset, data: Dataset) -> Dataset:
 def _require_auditable(data: Dataset) -> None:
     if data.modality is Modality.TEXT:
         raise InputError(f"{data.name}: holds texts. Images and tables can be audited.")
+    reason = _unfit(data)
+    if reason:
+        raise InputError(f"{data.name}: {reason}")
+
+
+def _unfit(data: Dataset) -> str:
+    """Why nothing could be claimed of so few rows; empty where something can."""
     if len(data) < FEWEST_ROWS:
-        raise InputError(f"{data.name}: {len(data)} rows are too few for any claim. At least {FEWEST_ROWS} are needed.")
+        return f"{len(data)} rows are too few for any claim. At least {FEWEST_ROWS} are needed."
     sizes = np.bincount(data.labels, minlength=len(data.classes))
-    if (sizes >= FEWEST_OF_A_CLASS).sum() < 2:
-        largest = ", ".join(f"{name} ({size})" for name, size in zip(data.classes[:5], sizes[:5], strict=True))
-        raise InputError(
-            f"{data.name}: two classes with at least {FEWEST_OF_A_CLASS} rows each are needed. Got {largest}."
-        )
+    if (sizes >= FEWEST_OF_A_CLASS).sum() >= 2:
+        return ""
+    largest = ", ".join(f"{data.classes[i]} ({sizes[i]})" for i in np.argsort(-sizes, kind="stable")[:5])
+    return f"two classes with at least {FEWEST_OF_A_CLASS} rows each are needed. Got {largest}."

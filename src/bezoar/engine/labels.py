@@ -22,6 +22,8 @@ RANKED_BY = ("loss_dynamics", "ensemble_disagreement", "confident_learning")
 """Detectors whose ranks are averaged: how a row was learned, by unlike models, and against its class's confusions."""
 LEAST_PAIR = 0.01
 """Share of the rows that look like one class and carry another's label, from which that is called systematic."""
+INFORMED = 3.0
+"""Standard errors by which models must beat the class frequencies for their doubts to mean anything."""
 SYSTEM = 1e-3
 """A subgroup's errors are a system where chance gives so many with at most this probability ..."""
 SYSTEM_LIFT = 4.0
@@ -53,6 +55,7 @@ class Labels:
     agreement_control : the same among the rows that were not flagged.
     pairs : classes that were turned into others.
     groups : subgroups of a table in which sure predictions are contradicted systematically.
+    judged : False where models learned nothing that holds for rows they never saw, so that no label can be doubted.
     """
 
     score: Floats
@@ -64,6 +67,7 @@ class Labels:
     agreement_control: Interval | None
     pairs: tuple[Pair, ...]
     groups: tuple[Subgroup, ...]
+    judged: bool = True
 
     @property
     def confirmed(self) -> bool:
@@ -93,6 +97,8 @@ def judge_labels(
     probabilities = calibrated(trace.held_out, labels)
     rates = anchor_noise(probabilities[counted], labels[counted])
     odds = wrong_label_odds(probabilities, rates)
+    if not _informed(probabilities[counted], labels[counted]):
+        return _unjudged(_ranked(scores, odds[np.arange(n), labels]), labels)
     if trusted is None:
         p = honest_null(odds, labels, probabilities, rates)
     else:
@@ -117,6 +123,32 @@ def judge_labels(
         agreement_control=_share(agreed, counted & ~flagged),
         pairs=_pairs(trace, counted, flagged, suggested),
         groups=tuple(g for g in groups if g.p_value <= SYSTEM and g.lift >= SYSTEM_LIFT),
+    )
+
+
+def _informed(probabilities: Floats, labels: NDArray[np.int64]) -> bool:
+    """Whether models foretell labels that they never saw better than the class frequencies do, beyond chance.
+
+    Where they don't, sure but worthless predictions contradict every other label.
+    """
+    frequencies = np.bincount(labels, minlength=probabilities.shape[1]) / max(1, len(labels))
+    gain = np.log(probabilities[np.arange(len(labels)), labels] + 1e-12) - np.log(frequencies[labels])
+    return bool(len(labels) and gain.mean() > INFORMED * gain.std() / len(labels) ** 0.5)
+
+
+def _unjudged(score: Floats, labels: NDArray[np.int64]) -> Labels:
+    """Nothing is known of the labels: none is flagged, and any share of them may be wrong."""
+    return Labels(
+        score=score,
+        p_value=np.ones(len(labels)),
+        flagged=np.zeros(len(labels), dtype=bool),
+        suggested=labels.copy(),
+        share=Interval(0.0, 0.0, 1.0, len(labels)),
+        agreement=None,
+        agreement_control=None,
+        pairs=(),
+        groups=(),
+        judged=False,
     )
 
 

@@ -11,6 +11,8 @@ from bezoar.maths.stats import Floats
 
 _MISSING = -1e12
 """Missing cells sort below every number: a tree can split them off."""
+_LARGEST = 1e38
+"""Larger cells count as this: trees compute in float32."""
 _FEWEST = 200
 """Rows that must be looked at before a search for subgroups means anything."""
 _PSEUDO_COUNT = 20
@@ -56,7 +58,7 @@ def subgroups(
     base = float(events[rows].mean()) if len(rows) else 0.0
     if len(rows) < _FEWEST or base == 0:
         return ()
-    filled = np.where(np.isnan(columns), _MISSING, columns)
+    filled = np.clip(np.where(np.isnan(columns), _MISSING, columns), -_LARGEST, _LARGEST)
     tree = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=max(30, len(rows) // 100), random_state=0)
     tree.fit(filled[rows], events[rows] - expected[rows])
     leaf, found = tree.apply(filled), []
