@@ -14,7 +14,9 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 PICTURE = Path(__file__).parent / "assets" / "report.png"
-SIZE = {"width": 1100, "height": 1150}
+WIDTH, HEIGHT = 780, 1180
+"""Pixels of each half of the picture: the verdict, and beside it the findings."""
+MARGIN = 24
 COLOURS = 128
 """A page of text and flat shapes loses nothing that is seen by so few, and its file is a third as large."""
 
@@ -27,13 +29,19 @@ def main() -> int:
     chromium = os.environ.get("BEZOAR_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=["--headless", "--no-sandbox"])
-        shown = browser.new_page(viewport=SIZE, color_scheme="light")
+        shown = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         shown.goto(page.as_uri())
-        taken = shown.screenshot()
+        findings = shown.locator("#findings").bounding_box()
+        taken = shown.screenshot(full_page=True)
         browser.close()
+    if findings is None:
+        sys.exit(f"{page}: shows no findings.")
     PICTURE.parent.mkdir(exist_ok=True)
+    whole = Image.new("RGB", (2 * WIDTH, HEIGHT), "white")
     with Image.open(io.BytesIO(taken)) as image:
-        image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
+        for half, top in enumerate((0, round(findings["y"]) - MARGIN)):
+            whole.paste(image.crop((0, top, WIDTH, min(top + HEIGHT, image.height))), (half * WIDTH, 0))
+    whole.quantize(COLOURS, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
     return 0
 
 
