@@ -17,6 +17,7 @@ PICTURE = Path(__file__).parent / "assets" / "report.png"
 WIDTH, HEIGHT = 780, 1180
 """Pixels of each half of the picture: the verdict, and beside it the findings."""
 MARGIN = 24
+"""Pixels above the findings."""
 COLOURS = 128
 """A page of text and flat shapes loses nothing that is seen by so few, and its file is a third as large."""
 
