@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bezoar.core.errors import InputError
 from bezoar.learn import checkpoint as checkpoints
 from bezoar.learn import networks
-from bezoar.learn.device import computes_in_bfloat16
+from bezoar.learn.device import computes_in_bfloat16, one_thread
 from bezoar.learn.recipe import Recipe
 
 Progress = Callable[[int], None]
@@ -107,8 +107,8 @@ def train(
 ) -> tuple[NetworkModel, NDArray[np.float32]]:
     """Train a network.
 
-    The same generator gives the same model on the same machine with the same number of threads, whatever else
-    runs. Torch's global random state is neither read nor changed.
+    The same generator gives the same model on the same machine, whatever else runs. Arithmetic on a processor stays
+    on one thread: batches are so small that threads wait for each other more than they work. Torch's global random state is neither read nor changed.
 
     Parameters
     ----------
@@ -150,10 +150,11 @@ def train(
     if progress is not None and done:
         progress(done * len(images))
     network.train()
-    for epoch in range(done, recipe.epochs):
-        training.run(epoch, progress)
-        if checkpoint:
-            checkpoints.save(checkpoint, training.tensors(epoch + 1), identity=identity)
+    with one_thread():
+        for epoch in range(done, recipe.epochs):
+            training.run(epoch, progress)
+            if checkpoint:
+                checkpoints.save(checkpoint, training.tensors(epoch + 1), identity=identity)
     network.eval()
     return training.model, training.losses
 
