@@ -9,7 +9,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bezoar.api import audit_data
+    from bezoar.engine.api import audit_data
 
 __all__ = ["audit_data"]
 
@@ -17,7 +17,7 @@ __all__ = ["audit_data"]
 def __getattr__(name: str) -> Any:
     # torch and the rest take seconds to import: not before they are needed.
     if name == "audit_data":
-        from bezoar.api import audit_data
+        from bezoar.engine.api import audit_data
 
         return audit_data
     raise AttributeError(f"module 'bezoar' has no attribute {name!r}")

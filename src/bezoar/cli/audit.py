@@ -70,9 +70,9 @@ def data(
     import shutil
 
     from bezoar import report as reporting
-    from bezoar.api import audit_data
     from bezoar.cli.progress import progress
     from bezoar.data import read, write
+    from bezoar.engine.api import audit_data
     from bezoar.report import document
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]

@@ -29,6 +29,18 @@ FALSE_DISCOVERIES = 0.01
 """Share of a backdoor's flagged rows that may be false, as the null predicts it."""
 
 
+OPAQUE = 0.9
+"""Weight of a stamp's pixel above which nothing of the image under it is left."""
+SLACK = 2.0
+"""Grey levels by which a row may show an opaque pattern less exactly than most."""
+NULL_ROWS = 5_000
+"""Rows of other classes that the search for a pattern is held against."""
+SUSPECT_SHARES = (0.02, 0.1)
+"""Shares of a class, by each detector's score, from which a search starts."""
+LEAST_REPLICATION = 0.5
+"""Share of the matched rows that a filter made from their other half must find for a pattern to be worth a trial."""
+
+
 class Predicts(Protocol):
     """A model that never saw the fold of the rows it is asked about."""
 
@@ -149,17 +161,20 @@ def _matches(
     ground: Background, data: Dataset, target: int, scores: Mapping[str, Floats], half: NDArray[np.bool_]
 ) -> Iterator[tuple[str, Match]]:
     """What grows from each detector's suspects in a class, without repeats, best first."""
-    rows = data.rows_of(target)
-    candidates = data.mask(rows)
-    if len(rows) < 10 or len(rows) == len(data):
+    rows, others = data.rows_of(target), data.rows_not_of(target)
+    if len(rows) < 10 or not len(others):
         return
+    # A few thousand other rows tell the null as well as all of them do.
+    few = np.sort(np.concatenate([rows, others[:: -(-len(others) // NULL_ROWS)]]))
+    searched, candidates = ground.only(few), data.labels[few] == target
     matched: list[tuple[str, Match]] = []
     for name, score in scores.items():
-        for share in (0.02, 0.1):
+        for share in SUSPECT_SHARES:
             top = rows[np.argsort(-score[rows], kind="stable")[: max(20, round(share * len(rows)))]]
-            grown = match(ground, candidates, np.sort(top), half)
-            if grown is not None and grown.replication >= 0.5:
-                matched.append((name, grown))
+            grown = match(searched, candidates, np.searchsorted(few, np.sort(top)), half[few])
+            if grown is not None and grown.replication >= LEAST_REPLICATION:
+                found = few[grown.rows]
+                matched.append((name, dataclasses.replace(grown, rows=found, scores=ground.scores(found))))
     matched.sort(key=lambda pair: -pair[1].replication)
     kept: list[Match] = []
     for name, grown in matched:
@@ -174,9 +189,8 @@ def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.i
     candidates = data.mask(data.rows_of(target))
     threshold = decoy_threshold(matched.scores, candidates, matched.threshold, FALSE_DISCOVERIES)
     rows = np.flatnonzero(candidates & (matched.scores > threshold))
-    rest = np.setdiff1d(np.flatnonzero(candidates), rows)
     choosing, counting = probes[:SCREENED], probes[SCREENED:]
-    if not len(rows) or not len(rest) or not len(counting):
+    if not len(rows) or not len(counting):
         return None
     stamps = recover_stamps(data.images[matched.rows], data.images[data.rows_not_of(target)])
     tried = {form: _turned(fit, stamp, target, choosing) for form, stamp in stamps.items()}
@@ -184,6 +198,10 @@ def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.i
     if tried[form] < WORTH_COUNTING:
         return None
     stamp, mean = stamps[form], _mean(data.images[data.rows_not_of(target)])
+    rows = np.union1d(rows, _showing(data, stamp, candidates, rows))
+    rest = np.setdiff1d(np.flatnonzero(candidates), rows)
+    if not len(rest):
+        return None
     lifted, control = (
         _lifted(fit, data, fit.trace.fold, target, stamp, mean, sample[:: -(-len(sample) // PROBES)])
         for sample in (rows, rest)
@@ -200,6 +218,21 @@ def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.i
         before=_flips(fit, data, fit.trace.fold, target, stamp, _sham(stamp, data.images[rest]), counting),
         proposed_by=name,
     )
+
+
+def _showing(data: Dataset, stamp: Stamp, candidates: NDArray[np.bool_], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Candidates that show an opaque pattern where it lies, as exactly as the rows known to carry it do.
+
+    The filter weighs the whole image and can miss a row on which the patch hardly changes anything.
+    """
+    opaque = stamp.mask > OPAQUE
+    if not opaque.any():
+        return rows[:0]
+    shown = data.images[:, :, opaque].astype(np.float32) - stamp.pattern[:, opaque].astype(np.float32)
+    closeness = -np.sqrt((shown**2).mean(axis=(1, 2))).astype(np.float64)
+    floor = float(np.quantile(closeness[rows], 0.1)) - SLACK
+    threshold = decoy_threshold(closeness, candidates, floor, FALSE_DISCOVERIES)
+    return np.flatnonzero(candidates & (closeness > threshold))
 
 
 def _turned(fit: CrossFit, stamp: Stamp, target: int, probes: NDArray[np.intp]) -> float:
@@ -249,7 +282,7 @@ def _lifted(
     """Take the stamp off images: solve the mixture where it is thin, show the mean of other classes where it is thick."""
     images, mask = data.images[rows].astype(np.float32), stamp.mask
     solved = (images - mask * stamp.pattern) / np.maximum(1 - mask, 0.1)
-    cleared = np.rint(np.clip(np.where(mask > 0.9, mean, solved), 0, 255)).astype(np.uint8)
+    cleared = np.rint(np.clip(np.where(mask > OPAQUE, mean, solved), 0, 255)).astype(np.uint8)
     left = model.predict(cleared, fold[rows]).argmax(axis=1) != target
     return wilson(int(left.sum()), len(rows))
 

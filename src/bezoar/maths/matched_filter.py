@@ -35,6 +35,10 @@ class Background:
         weights = scipy.linalg.cho_solve((self.factor, True), self.rows[suspects].mean(axis=0), check_finite=False)
         return np.asarray(self.rows @ weights, dtype=np.float64)
 
+    def only(self, rows: NDArray[np.intp]) -> "Background":
+        """The same variation over these rows alone, which are renumbered from 0."""
+        return Background(rows=self.rows[rows], factor=self.factor)
+
 
 def background(inputs: NDArray[np.floating], *, ridge: float = 1e-2) -> Background:
     """Estimate how rows (n, d) vary. `ridge` is a share of the mean variance that is added to each direction."""
