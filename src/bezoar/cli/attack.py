@@ -41,10 +41,11 @@ def attack(
     from bezoar.data import read, write
 
     method = configured(lookup("attacks", name), settings or [])
+    options.require_apart(out, [data])
     clean = read(data, roles=options.roles(label, input_, source, id_, split, drop))
     poisoned = method.poison(clean, np.random.default_rng(seed))
 
-    options.prepare_folder(out, data, ("attack.json", "trigger.npz", "truth.parquet"))
+    options.prepare_folder(out, [data], ("data.parquet", "attack.json", "trigger.npz", "truth.parquet"))
     write(poisoned.data, out)
     files.write_atomically(out / "truth.parquet", lambda file: _write_truth(name, clean, poisoned, file))
     if isinstance(poisoned.trigger, Stamp):

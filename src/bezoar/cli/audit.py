@@ -79,7 +79,9 @@ def data(
     reporting.require_formats(wanted)
     roles = options.roles(label, input_columns, source, id_column, split, drop)
     # Before reading: no old report may stand where this audit ends without one.
-    options.prepare_folder(out, data, (*reporting.FILES, "evaluation.html", "clean/data.parquet"))
+    options.prepare_folder(
+        out, [data] if trusted is None else [data, trusted], (*reporting.FILES, "evaluation.html", "clean/data.parquet")
+    )
     dataset = read(data, roles=roles)
     checkpoints = out / ".resume"
     if not resume:

@@ -28,7 +28,7 @@ def demo(
     from bezoar.engine.settings import Settings
     from bezoar.report import terminal
 
-    options.prepare_folder(out, None, reporting.FILES)
+    options.prepare_folder(out, [], reporting.FILES)
     with progress(quiet) as tell:
         story = tell_story(Settings(seed=seed, asked=options.asked(context), progress=tell))
     reporting.write(story.report, out)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,18 +84,33 @@ def _plain(argument: str) -> str:
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 3] + "..."
 
 
-def prepare_folder(out: Path, data: str | None, stale: tuple[str, ...]) -> None:
-    """Make sure, before long work, that `out` can be written, is no part of the data, and holds no old results.
+def require_apart(out: Path, inputs: Sequence[str], replaced: Sequence[str] = ()) -> None:
+    """Raise ``UsageError`` where `out` lies in an input, or a file of it that is to be replaced is one: none is written to."""
+    for given in inputs:
+        if not Path(given).exists():
+            continue
+        there = Path(given).resolve()
+        if there in (out.resolve(), *out.resolve().parents):
+            raise UsageError(f"`--out` {out} lies in the data itself, which is never written to. Name another folder.")
+        for name in replaced:
+            file = (out / name).resolve()
+            if there in (file, *file.parents):
+                raise UsageError(
+                    f"`--out` {out} would replace {given}, which is never written to. Name another folder."
+                )
+
+
+def prepare_folder(out: Path, inputs: Sequence[str], stale: Sequence[str]) -> None:
+    """Make sure, before long work, that `out` can be written, is no part of the inputs, and holds no old results.
 
     Raises
     ------
     UsageError
-        `out` lies in the data, which is never written to.
+        `out` lies in an input, or an input is among the old results.
     OutputError
         It cannot be written.
     """
-    if data is not None and Path(data).exists() and Path(data).resolve() in (out.resolve(), *out.resolve().parents):
-        raise UsageError(f"`--out` {out} lies in the data itself, which is never written to. Name another folder.")
+    require_apart(out, inputs, stale)
     try:
         out.mkdir(parents=True, exist_ok=True)
         # What an earlier run left must not pass for a part of this one, should this one be stopped.

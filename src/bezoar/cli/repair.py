@@ -36,7 +36,7 @@ def repair(
     mitigation = configured(lookup("mitigations", name), settings or [])
     dataset = read(data, roles=options.roles(label, input_columns, source, id_column, split, drop))
     stale = ("repair.json", "data.parquet", "quarantine/data.parquet", "quarantine/reasons.parquet")
-    options.prepare_folder(out, data, stale)
+    options.prepare_folder(out, [data], stale)
     done = repair_data(dataset, document.load(report), mitigation, name=name, out=out)
     if as_json:
         typer.echo(json.dumps(done, indent=2))

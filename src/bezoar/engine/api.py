@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bezoar.core.data import Dataset
+from bezoar.core.errors import ParameterError
 from bezoar.core.model import Model
 from bezoar.core.report import Report
 from bezoar.data import Roles, read
@@ -54,10 +55,14 @@ def audit_data(
     ------
     InputError
         The data cannot be read, or are too few for any claim.
+    ParameterError
+        Weights without a model.
     """
     dataset = data if isinstance(data, Dataset) else read(data, roles=roles or Roles())
     if not (trusted is None or isinstance(trusted, Dataset)):
         trusted = read(trusted, roles=roles or Roles())
+    if weights is not None and model is None:
+        raise ParameterError("`weights` belong to a `model`. Name one.")
     own = None if model is None else load_model(model, weights=_path(weights), classes=len(dataset.classes))
     settings = Settings(
         seed=seed,

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from bezoar.core.data import Dataset
 from bezoar.core.trigger import Stamp
+from bezoar.learn.device import side_by_side
 from bezoar.learn.fitted import CrossFit
 from bezoar.maths.matched_filter import Background, Match, background, decoy_threshold, match
 from bezoar.maths.stamps import recover_stamps
@@ -125,18 +126,19 @@ def search(fit: CrossFit, scores: Mapping[str, Floats], rng: np.random.Generator
     data = fit.trace.data
     ground = background(_shrunk(data.images))
     half = rng.random(len(data)) < 0.5
-    found = []
-    for target in range(len(data.classes)):
-        probes = _probes(data, target, rng)
-        tried = [
-            hypothesis
+
+    def best(target: int, own: np.random.Generator) -> Hypothesis | None:
+        probes = _probes(data, target, own)
+        tried = (
+            _hypothesis(fit, matched, target, probes, name)
             for name, matched in _matches(ground, data, target, scores, half)
-            if (hypothesis := _hypothesis(fit, matched, target, probes, name)) is not None
-        ]
-        survivors = [h for h in tried if h.stands]
-        if survivors:
-            found.append(max(survivors, key=lambda h: (h.before.target.value, h.replication)))
-    return sorted(found, key=lambda h: -h.before.target.value)
+        )
+        standing = [hypothesis for hypothesis in tried if hypothesis is not None and hypothesis.stands]
+        return max(standing, key=lambda h: (h.before.target.value, h.replication), default=None)
+
+    k = len(data.classes)
+    found = side_by_side(lambda job: best(*job), list(zip(range(k), rng.spawn(k), strict=True)))
+    return sorted((h for h in found if h is not None), key=lambda h: -h.before.target.value)
 
 
 def retry(

@@ -1,5 +1,6 @@
 """Row scores of every detector on one trace."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from bezoar.core.errors import BezoarError
 from bezoar.core.registry import lookup, names
 from bezoar.core.report import Check, Status
 from bezoar.core.trace import Trace
+from bezoar.learn.device import side_by_side
 from bezoar.maths.stats import Floats
 
 FAILURES = (
@@ -39,17 +41,23 @@ class Scores:
 def score_rows(trace: Trace, detectors: tuple[str, ...] | None, tell: Callable[[float], None]) -> Scores:
     """Run row detectors by name, all of them where None. One that breaks is recorded and stops no other."""
     chosen = tuple(sorted(names("detectors"))) if detectors is None else detectors
-    scores: dict[str, Floats] = {}
-    failed = []
-    for done, name in enumerate(chosen, 1):
+    done = itertools.count(1)
+
+    def score(name: str) -> Floats | Check:
         try:
             method = lookup("detectors", name)
-            scores[name] = _finite(np.asarray(method().score(trace), dtype=np.float64), len(trace.labels))
+            return _finite(np.asarray(method().score(trace), dtype=np.float64), len(trace.labels))
         except FAILURES as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            failed.append(Check(name=f"detector {name}", status=Status.FAILED, detail=reason))
-        tell(done / len(chosen))
-    return Scores(by_detector=scores, failed=tuple(failed))
+            return Check(name=f"detector {name}", status=Status.FAILED, detail=reason)
+        finally:
+            tell(next(done) / len(chosen))
+
+    results = dict(zip(chosen, side_by_side(score, chosen), strict=True))
+    return Scores(
+        by_detector={name: result for name, result in results.items() if not isinstance(result, Check)},
+        failed=tuple(result for result in results.values() if isinstance(result, Check)),
+    )
 
 
 def _finite(scores: Floats, n: int) -> Floats:

@@ -1,12 +1,19 @@
 """Where to compute and in which precision."""
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from bezoar.core.errors import ParameterError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def resolve(device: str) -> torch.device:
@@ -33,10 +40,20 @@ def computes_in_bfloat16(device: torch.device) -> bool:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute on the calling thread alone for a while."""
+    """Let torch compute on the calling thread alone for a while, and on the threads that it starts."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The results of `work` on each item, in order, computed by a thread a core with single-threaded arithmetic.
+
+    Libraries that split small matrices over threads spend their time waiting: ten times as much, measured on two busy
+    cores.
+    """
+    with threadpool_limits(1), one_thread(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(work, items))

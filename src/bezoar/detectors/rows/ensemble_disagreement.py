@@ -1,6 +1,5 @@
 """Ensemble disagreement: unlike models that never saw a row agree that its label is another."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -83,7 +81,7 @@ class EnsembleDisagreement(Validated):
     def _models(self) -> tuple[Any, ...]:
         return (
             LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
-            LogisticRegression(C=0.1),
+            LogisticRegression(C=0.1, max_iter=1_000),
             ExtraTreesClassifier(self.trees, min_samples_leaf=3, random_state=self.seed),
             KNeighborsClassifier(_NEIGHBOURS, weights="distance"),
         )
@@ -97,10 +95,7 @@ def _predict(model: Any, x: Floats, labels: NDArray[np.int64], judged: Floats, k
     classes = np.unique(labels)
     if len(classes) < 2 or len(labels) < _NEIGHBOURS or not x.shape[1] or not len(judged):
         return np.full((len(judged), k), 1 / k)
-    with warnings.catch_warnings():
-        # A logistic regression a few steps short of its optimum votes well enough.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(x, labels)
+    model.fit(x, labels)
     probabilities = np.zeros((len(judged), k))
     probabilities[:, classes] = model.predict_proba(judged)
     return probabilities
