@@ -173,6 +173,7 @@ def judgement(data: Dataset, **other: Any) -> Judgement:
         "hypotheses": (),
         "labels": no_labels(data),
         "contradicting": np.zeros(n, dtype=bool),
+        "copies": np.ones(n, dtype=np.int64),
         "score": np.linspace(0, 1, n),
         "p_value": np.ones(n),
     }

@@ -237,6 +237,19 @@ def test_equal_images_of_two_classes_contradict_each_other(few_digits):
     assert {shown.index for shown in finding.exhibits} == {one, other}
 
 
+@pytest.mark.parametrize(("copies", "expected"), [(5, True), (4, False)])
+def test_an_image_that_occurs_five_times_is_a_finding(few_digits, copies, expected):
+    images, labels = few_digits.images.copy(), few_digits.labels
+    same = np.flatnonzero(labels == 3)[:copies]
+    images[same] = images[same[0]]
+    report = audit(
+        dataclasses.replace(few_digits, inputs=images),
+        Settings(recipe=ONE_EPOCH, controls=False, detectors=("confident_learning",)),
+    )
+    assert [f.rows for f in report.findings if f.code == "BZ106"] == ([5] if expected else [])
+    assert (status(report)["repeated images"] is Status.FOUND) is expected
+
+
 def test_where_every_row_is_suspect_the_power_is_unknown_and_says_so():
     """400 equal images of two classes: nothing is left to plant poison in."""
     data = dataset(np.full((400, 1, 8, 8), 7, np.uint8), np.arange(400) % 2, 2)

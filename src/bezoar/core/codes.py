@@ -234,8 +234,8 @@ _PAGES = (
         code="BZ106",
         title="Repeated rows",
         shows=(
-            "The same input, or nearly the same, occurs many more times than the rest of the set would lead one to "
-            "expect, with one label."
+            "Exactly the same image occurs five times or more. Cameras and scanners never give the same pixels twice, so "
+            "somebody copied it."
         ),
         matters=(
             "A row that occurs a hundred times weighs a hundred times as much in training, is memorised, and leaks "
@@ -247,8 +247,8 @@ _PAGES = (
             "and ask the source why it delivered copies."
         ),
         cannot_tell=(
-            "Copies that are meant, such as oversampling of a rare class, from flooding. Near duplicates are a matter "
-            "of degree: the distance used is in the run record."
+            "Copies that are meant, such as oversampling of a rare class, from flooding. Near copies are no finding of "
+            "their own: the column `duplicates` of the table of rows scores them. Equal rows of a table are often honest."
         ),
         references=(
             "Lee et al.: Deduplicating Training Data Makes Language Models Better, ACL 2022. arXiv:2107.06499",
@@ -262,38 +262,6 @@ _PAGES = (
         owasp=("ML02:2023",),
         nist=("NISTAML.013",),
         rmf=("MAP 4.1", "MEASURE 2.5"),
-    ),
-    Code(
-        code="BZ107",
-        title="Atypical rows",
-        shows=(
-            "Rows lie far from the other rows of their class in what a model learns about them. This is a score "
-            "without an experiment behind it, so it is never more than suspicious."
-        ),
-        matters=(
-            "Poison is often atypical, but so are rare and valuable honest rows. The list is a place to look, not a "
-            "list of rows to delete."
-        ),
-        remedy=(
-            "Look at the rows. If they have something in common that does not belong to their class, find out where "
-            "it comes from. Keep what is honest and rare: it is what models need most."
-        ),
-        cannot_tell=(
-            "Poison from rarity. Removing outliers blindly harms small groups first, and attacks can be built to "
-            "stay inside the cloud of their class."
-        ),
-        references=(
-            "Liu, Ting, Zhou: Isolation Forest, ICDM 2008. doi:10.1109/ICDM.2008.17",
-            (
-                "Koh, Steinhardt, Liang: Stronger Data Poisoning Attacks Break Data Sanitization Defenses, Machine "
-                "Learning 111, 2022. arXiv:1811.00741"
-            ),
-        ),
-        atlas=(_POISON,),
-        atlas_mitigations=(_SANITIZE,),
-        owasp=("ML02:2023",),
-        nist=("NISTAML.013",),
-        rmf=("MEASURE 2.5", "MEASURE 2.7"),
     ),
     Code(
         code="BZ108",

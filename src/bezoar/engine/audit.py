@@ -15,6 +15,7 @@ from bezoar.core.registry import lookup
 from bezoar.core.report import Check, Evidence, PowerRow, Report, Status
 from bezoar.engine.backdoor import Hypothesis, retry
 from bezoar.engine.controls import measure, spike
+from bezoar.engine.findings import FLOOD
 from bezoar.engine.judgement import Judgement, carried, conclude, judge
 from bezoar.engine.labels import Labels
 from bezoar.engine.record import Stopwatch
@@ -174,6 +175,11 @@ class _Audit:
             ),
             _of_labels("wrong labels", labels, found=bool(labels.flagged.any())),
             _of_labels("systematic label flips", labels, found=bool(labels.pairs or labels.groups)),
+            Check(
+                name="repeated images",
+                status=_status(bool((judgement.copies >= FLOOD).any())) if image else Status.NOT_APPLICABLE,
+                detail="" if image else "Equal rows of a table are often honest.",
+            ),
             Check(
                 name="contradicting copies",
                 status=_status(bool(judgement.contradicting.any())) if image else Status.NOT_APPLICABLE,

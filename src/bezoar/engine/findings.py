@@ -19,6 +19,8 @@ from bezoar.maths.subgroups import Subgroup
 
 SHOWN = 12
 """Rows shown with a finding."""
+FLOOD = 5
+"""Copies of one image from which they are a finding."""
 MUCH, SOME = 0.02, 0.01
 """Shares of wrong labels from which a finding is severe, or worth a look."""
 
@@ -31,6 +33,7 @@ def findings(
         *(_backdoor(data, hypothesis, judgement, own) for hypothesis in judgement.hypotheses),
         *_labels(data, judgement),
         *_contradictions(data, judgement),
+        *_repeated(data, judgement),
         *_sources(sources),
     ]
     if data.unread:
@@ -210,6 +213,22 @@ def _contradictions(data: Dataset, judgement: Judgement) -> Iterator[Finding]:
             rows=len(rows),
             evidence=(_share("rows with a contradicting copy", len(rows), len(data)),),
             exhibits=_worst(data, judgement, rows, "BZ104"),
+        )
+
+
+def _repeated(data: Dataset, judgement: Judgement) -> Iterator[Finding]:
+    rows = np.flatnonzero(judgement.copies >= FLOOD)
+    if len(rows):
+        most = int(judgement.copies.max())
+        yield _finding(
+            "BZ106",
+            severity=Severity.LOW,
+            confirmed=True,
+            subject="equal images",
+            summary=f"{len(rows):,} rows show images that occur {FLOOD} times or more, one of them {most:,} times.",
+            rows=len(rows),
+            evidence=(_share("rows with so many copies", len(rows), len(data)),),
+            exhibits=_worst(data, judgement, rows, "BZ106"),
         )
 
 

@@ -23,6 +23,7 @@ class Judgement:
     hypotheses : backdoors that survived both interventions.
     labels : which labels are wrong.
     contradicting : (n,) bool, images whose equal twin carries another label.
+    copies : (n,) how many rows show exactly this image, itself included; 1 for tables, whose equal rows are often honest.
     score : (n,) for ranking all rows: those of a backdoor first, then by how likely the label is wrong.
     p_value : (n,) the smaller of the row's two p-values, times two.
     """
@@ -30,6 +31,7 @@ class Judgement:
     hypotheses: tuple[Hypothesis, ...]
     labels: Labels
     contradicting: NDArray[np.bool_]
+    copies: NDArray[np.int64]
     score: Floats
     p_value: Floats
 
@@ -73,10 +75,12 @@ def conclude(
         # Above every label error, and among themselves by the matched filter.
         strength = hypothesis.scores[hypothesis.rows]
         score[hypothesis.rows] = labels.score.max() + top + strength / max(float(np.abs(strength).max()), 1e-12)
+    contradicting, copies = _twins(data)
     return Judgement(
         hypotheses=hypotheses,
         labels=labels,
-        contradicting=_contradicting(data),
+        contradicting=contradicting,
+        copies=copies,
         score=score,
         p_value=np.minimum(1.0, 2 * np.minimum(backdoor_p, labels.p_value)),
     )
@@ -90,12 +94,12 @@ def carried(hypotheses: tuple[Hypothesis, ...], n: int) -> NDArray[np.bool_]:
     return rows
 
 
-def _contradicting(data: Dataset) -> NDArray[np.bool_]:
-    """Equal images cannot be of two classes; equal table rows can, where the columns don't tell all."""
-    rows = np.zeros(len(data), dtype=bool)
-    if data.modality is Modality.IMAGE:
-        labels: dict[bytes, set[int]] = {}
-        for key, label in zip(data.input_hashes, data.labels, strict=True):
-            labels.setdefault(key, set()).add(int(label))
-        rows = np.array([len(labels[key]) > 1 for key in data.input_hashes], dtype=bool)
-    return rows
+def _twins(data: Dataset) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """(n,) whether an equal image carries another label, and (n,) how many equal images there are."""
+    if data.modality is not Modality.IMAGE:
+        return np.zeros(len(data), dtype=bool), np.ones(len(data), dtype=np.int64)
+    labels: dict[bytes, list[int]] = {}
+    for key, label in zip(data.input_hashes, data.labels.tolist(), strict=True):
+        labels.setdefault(key, []).append(label)
+    twins = [labels[key] for key in data.input_hashes]
+    return np.array([len(set(each)) > 1 for each in twins]), np.array([len(each) for each in twins], dtype=np.int64)
