@@ -20,7 +20,7 @@ FALSE_DISCOVERIES = 0.05
 """Share of the rows flagged for their label that may be honest."""
 RANKED_BY = ("loss_dynamics", "ensemble_disagreement", "confident_learning")
 """Detectors whose ranks are averaged: how a row was learned, by unlike models, and against its class's confusions."""
-LEAST_PAIR = 0.01
+LEAST_PAIR = 0.02
 """Share of the rows that look like one class and carry another's label, from which that is called systematic."""
 INFORMED = 3.0
 """Standard errors by which models must beat the class frequencies for their doubts to mean anything."""

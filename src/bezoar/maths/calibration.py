@@ -7,8 +7,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from bezoar.maths.stats import Floats
+from bezoar.maths.stats import Floats, wilson
 
+ANCHOR_SHARES = (0.5, 0.25, 0.125)
+"""Shares of a predicted class's rows, the surest first, that tell wrong labels from ambiguity."""
+LEAST_SURE = 0.8
+"""Mean probability that the surest rows of a class must have for their contradictions to speak of wrong labels."""
 SMALLEST = 0.1
 """Honest rows expected above the most extreme odds, at least."""
 
@@ -35,39 +39,43 @@ def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Fl
     return np.asarray(np.exp(log_softmax(logs / np.exp(best), axis=1)))
 
 
-def anchors(probabilities: Floats) -> NDArray[np.bool_]:
-    """(n,) the half of each predicted class's rows that the prediction is surest of."""
+def anchors(probabilities: Floats, share: float = 0.5) -> NDArray[np.bool_]:
+    """(n,) the `share` of each predicted class's rows that the prediction is surest of."""
     top, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     chosen = np.zeros(len(top), dtype=bool)
     for label in np.unique(top):
         rows = np.flatnonzero(top == label)
-        chosen[rows] = sure[rows] >= np.median(sure[rows])
+        chosen[rows] = sure[rows] >= np.quantile(sure[rows], 1 - share)
     return chosen
 
 
 def anchor_noise(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
     """How often a row that surely looks like class i carries label j instead, (k, k), 0 on the diagonal.
 
-    Where predictions are sure, honest ambiguity is rare, so what is left there is wrong labels. Half a pseudo-count of
-    a class's average keeps pairs that were never seen above 0, as far as the class has any wrong label.
+    Wrong labels strike sure rows as often as any; honest ambiguity fades as predictions grow surer. So the rate among
+    the surer half counts only as far as the surest quarter and eighth allow (the upper ends of their 95 % intervals),
+    and a class whose surest rows are not sure says nothing about wrong labels. Half a pseudo-count of a class's average
+    keeps pairs that were never seen above 0, as far as the class has any wrong label.
 
     References
     ----------
     Patrini et al., "Making deep neural networks robust to label noise", CVPR 2017, section 4.1 (anchor points).
     """
     k = probabilities.shape[1]
-    top, sure = probabilities.argmax(axis=1), anchors(probabilities)
+    top, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    nested = [anchors(probabilities, share) for share in ANCHOR_SHARES]
     rates = np.zeros((k, k))
     for label in range(k):
-        rows = np.flatnonzero(sure & (top == label))
-        if len(rows) < 5:
+        widest, *inner = (np.flatnonzero(chosen & (top == label)) for chosen in nested)
+        if len(widest) < 5 or sure[inner[-1]].mean() < LEAST_SURE:
             continue
-        counts = np.bincount(labels[rows], minlength=k).astype(np.float64)
+        counts = np.bincount(labels[widest], minlength=k).astype(np.float64)
         counts[label] = 0
         smoothed = counts + 0.5 * counts.sum() / max(1, k - 1)
         smoothed[label] = 0
         if smoothed.sum():
-            rates[label] = smoothed / smoothed.sum() * counts.sum() / len(rows)
+            bounds = [wilson(int((labels[rows] != label).sum()), len(rows)).high for rows in inner]
+            rates[label] = smoothed / smoothed.sum() * min(counts.sum() / len(widest), *bounds)
     return rates
 
 
