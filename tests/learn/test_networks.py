@@ -39,7 +39,7 @@ def test_a_preactivated_block_without_weights_passes_its_input_on():
         assert torch.equal(block(images), images)
 
 
-@pytest.mark.parametrize(("side", "left"), [(8, 4), (16, 8), (28, 7), (40, 10), (64, 8)])
+@pytest.mark.parametrize(("side", "left"), [(8, 4), (16, 8), (28, 4), (40, 5), (64, 4)])
 def test_conv_net_shrinks_large_images_early(side, left):
     with torch.inference_mode():
         assert ConvNet(1, 2, side).eval().body[:-2](torch.zeros(1, 1, side, side)).shape[2:] == (left, left)
