@@ -113,7 +113,7 @@ def data(
 
         from bezoar.report import terminal
 
-        Console().print(terminal.render(report, where=out))
+        Console().print(terminal.render(report, where=out if "html" in wanted else None))
     raise typer.Exit(exit_status(report, fail_on))
 
 
