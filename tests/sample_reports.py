@@ -84,6 +84,10 @@ def rows(n: int, flagged: int, code: str, source: list[str] | None = None) -> pa
     return pa.table(columns)
 
 
+def _charge(value: float, control: float) -> Evidence:
+    return Evidence(name="rows flagged", value=value, low=0.8 * value, high=1.3 * value, n=1250, control=control)
+
+
 def run(**changes) -> RunRecord:
     record = RunRecord(
         command="bezoar audit data train/ --source site --out report",
@@ -218,7 +222,15 @@ def image_report() -> Report:
         estimated_poison=Evidence(name="estimated poison", value=0.0134, low=0.0098, high=0.0171, n=5000),
         sources=(
             SourceRow(
-                source="site-b", rows=1250, flagged=9, share=0.0072, low=0.0038, high=0.0136, p_value=1.0, blamed=False
+                source="site-b",
+                rows=1250,
+                flagged=9,
+                share=0.0072,
+                low=0.0038,
+                high=0.0136,
+                p_value=1.0,
+                blamed=False,
+                because=_charge(0.0072, 0.0179),
             ),
             SourceRow(
                 source="acme imaging",
@@ -229,6 +241,7 @@ def image_report() -> Report:
                 high=0.0515,
                 p_value=2.1e-14,
                 blamed=True,
+                because=_charge(0.0392, 0.0069),
             ),
             SourceRow(
                 source="north clinic",
@@ -239,6 +252,7 @@ def image_report() -> Report:
                 high=0.0126,
                 p_value=1.0,
                 blamed=False,
+                because=_charge(0.0072, 0.0179),
             ),
             SourceRow(
                 source="volunteers",
@@ -249,6 +263,7 @@ def image_report() -> Report:
                 high=0.0136,
                 p_value=1.0,
                 blamed=False,
+                because=_charge(0.0072, 0.0179),
             ),
         ),
         power=POWER,

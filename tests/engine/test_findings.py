@@ -146,7 +146,14 @@ def test_a_group_is_named_in_the_words_of_the_table():
     data = dataset(cells, np.arange(N) % 2, 2)
     old = cells["age"].to_numpy() > 60
     group = Subgroup(
-        conditions=((0, ">", 60.5),), rows=old, events=30, expected=2.0, trials=120, lift=8.0, p_value=1e-9
+        conditions=((0, ">", 60.5),),
+        rows=old,
+        happened=old,
+        events=30,
+        expected=2.0,
+        trials=120,
+        lift=8.0,
+        p_value=1e-9,
     )
     (first,) = found(data, judgement(data, labels=no_labels(data, groups=(group,))))
     assert (first.code, first.subject, first.rows) == ("BZ103", "age > 60.5", old.sum())

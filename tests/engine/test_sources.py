@@ -1,10 +1,14 @@
 """Which supplier is to blame."""
 
+import dataclasses
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.stats import fisher_exact
 
 from bezoar.engine.sources import blame
+from bezoar.maths.subgroups import Subgroup
 from synthetic import dataset, hypothesis, judgement, no_labels
 
 N = 2_000
@@ -79,3 +83,29 @@ def test_one_source_or_none_gives_no_table(names):
     data, _ = supplied(names=names or NAMES)
     data = dataset(data.inputs, data.labels) if names is None else data
     assert blame(data, flagged(data, np.arange(30))) == ()
+
+
+def test_a_subgroup_is_asked_about_by_the_labels_that_contradict_there_and_only_against_its_own_rows():
+    """No row is flagged. One source has few rows of the subgroup, and half of them contradict; another has most of them."""
+    rng = np.random.default_rng(0)
+    source = np.array(["globex"] * 1_000 + ["acme"] * 1_000)
+    age = np.where(np.arange(N) < 60, 70, 30)
+    age[1_000:1_900] = 70
+    data = dataset(pa.table({"age": age}), rng.integers(0, 2, N), k=2, source=source)
+    contradicted = data.mask(np.concatenate([np.arange(30), np.arange(1_000, 1_045)]))
+    group = Subgroup(
+        conditions=((0, ">", 60.5),),
+        rows=age > 60,
+        happened=contradicted,
+        events=75,
+        expected=20.0,
+        trials=960,
+        lift=5.0,
+        p_value=1e-9,
+    )
+    labels = dataclasses.replace(no_labels(data), groups=(group,))
+    first, second = blame(data, judgement(data, labels=labels))
+    assert (first.source, first.blamed, first.flagged) == ("globex", True, 0)
+    assert (first.because.value, first.because.n, first.because.control) == (0.5, 60, 0.05)
+    assert "age > 60.5" in first.because.name
+    assert not second.blamed

@@ -201,8 +201,9 @@ _PAGES = (
         code="BZ105",
         title="A source with more suspicious rows than the others",
         shows=(
-            "One supplier, site or contributor delivered a larger share of the flagged rows than its share of the set "
-            "explains. The test is exact and corrected for the number of sources."
+            "One supplier, site or contributor delivered more of the flagged rows than its share of the set explains; or "
+            "more of the labels that contradict sure predictions in a subgroup, where no single row can be called "
+            "wrong. The test is exact and corrected for the number of sources and of questions asked."
         ),
         matters=(
             "Poison usually comes in through one door. Naming the door is what lets the rest of the set be kept, and "

@@ -116,7 +116,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
-    """How one source stands: its rows, those flagged, and an exact test of "more than the rest" (corrected)."""
+    """How one source stands.
+
+    Parameters
+    ----------
+    rows, flagged : how many rows it delivered, and how many of them are flagged.
+    share, low, high : of its rows that are flagged, with its 95 % interval.
+    p_value : of the exact test of "more than the other sources", corrected for sources and questions.
+    because : the share that tells most against it, with that of the other sources as control.
+    """
 
     source: str
     rows: int
@@ -126,6 +134,7 @@ class SourceRow:
     high: float
     p_value: float
     blamed: bool
+    because: Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,9 +169,7 @@ def _pair(data: Dataset, judgement: Judgement, pair: Pair) -> Finding:
 
 
 def _group(data: Dataset, judgement: Judgement, group: Subgroup) -> Finding:
-    names = data.table.column_names
-    encoding = Encoding.of(data.table)
-    where = " and ".join(encoding.condition(names[column], way, value) for column, way, value in group.conditions)
+    where = Encoding.of(data.table).where(data.table.column_names, group.conditions)
     rate = wilson(group.events, group.trials)
     worst = np.flatnonzero(group.rows & (judgement.labels.suggested != data.labels))
     return _finding(
@@ -233,33 +231,23 @@ def _repeated(data: Dataset, judgement: Judgement) -> Iterator[Finding]:
 
 
 def _sources(sources: tuple[SourceRow, ...]) -> Iterator[Finding]:
-    rest = sum(row.flagged for row in sources), sum(row.rows for row in sources)
     for row in sources:
-        if not row.blamed:
-            continue
-        others = max(1, rest[1] - row.rows)
-        yield _finding(
-            "BZ105",
-            severity=Severity.HIGH,
-            confirmed=True,
-            subject=f"source {row.source}",
-            summary=(
-                f"{row.flagged:,} of the {row.rows:,} rows from {row.source} are flagged ({row.share:.1%}), against "
-                f"{(rest[0] - row.flagged) / others:.1%} of the rest."
-            ),
-            rows=row.flagged,
-            evidence=(
-                Evidence(
-                    name="rows of this source that are flagged",
-                    value=row.share,
-                    low=row.low,
-                    high=row.high,
-                    n=row.rows,
-                    control=(rest[0] - row.flagged) / others,
+        if row.blamed:
+            yield _finding(
+                "BZ105",
+                severity=Severity.HIGH,
+                confirmed=True,
+                subject=f"source {row.source}",
+                summary=(
+                    f"{row.because.name[:1].upper()}{row.because.name[1:]}: {row.because.value:.1%} of the "
+                    f"{row.because.n:,} from {row.source}, against {row.because.control:.1%} from the other sources."
                 ),
-                Evidence(name="exact test, corrected for the number of sources", value=row.p_value, unit="p"),
-            ),
-        )
+                rows=row.flagged,
+                evidence=(
+                    row.because,
+                    Evidence(name="exact test, corrected for the number of sources", value=row.p_value, unit="p"),
+                ),
+            )
 
 
 def _unread(data: Dataset) -> Finding:

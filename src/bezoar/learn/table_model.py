@@ -1,6 +1,7 @@
 """The table model: gradient-boosted trees that take numbers, categories and missing values as they come."""
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,10 @@ class Encoding:
         inside = [found[code] for code in (low if way == "<=" else range(len(low), len(found))) if code < len(found)]
         shown = ", ".join(inside[:4]) + (f" and {len(inside) - 4} more" if len(inside) > 4 else "")
         return f"{column} in {shown or 'rare values'}"
+
+    def where(self, columns: Sequence[str], conditions: Iterable[tuple[int, str, float]]) -> str:
+        """Several such splits, of columns by index, that all hold."""
+        return " and ".join(self.condition(columns[index], way, threshold) for index, way, threshold in conditions)
 
     def features(self, table: pa.Table) -> NDArray[np.float32]:
         """(n, d) for distances: numbers by rank in [-1, 1], categories one-hot, missing as 0 with a mark of its own."""

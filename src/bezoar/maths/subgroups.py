@@ -27,6 +27,7 @@ class Subgroup:
     ----------
     conditions : (column index, "<=" or ">", threshold), all of which hold.
     rows : (n,) bool over all rows.
+    happened : (n,) bool, the subgroup's rows looked at in which it happened.
     events, expected, trials : what happened among the subgroup's rows looked at.
     lift : rate of events in the subgroup over the rate among all rows looked at, shrunk towards 1.
     p_value : of so many events or more where `expected` is right. The conditions were chosen for their excess, so it is
@@ -35,6 +36,7 @@ class Subgroup:
 
     conditions: tuple[tuple[int, str, float], ...]
     rows: NDArray[np.bool_]
+    happened: NDArray[np.bool_]
     events: int
     expected: float
     trials: int
@@ -64,17 +66,18 @@ def subgroups(
     leaf, found = tree.apply(filled), []
     for node, conditions in _paths(tree).items():
         here = rows[leaf[rows] == node]
-        happened = int(events[here].sum())
-        rate = (happened + _PSEUDO_COUNT * base) / (len(here) + _PSEUDO_COUNT)
+        count = int(events[here].sum())
+        rate = (count + _PSEUDO_COUNT * base) / (len(here) + _PSEUDO_COUNT)
         found.append(
             Subgroup(
                 conditions=conditions,
                 rows=leaf == node,
-                events=happened,
+                happened=(leaf == node) & looked_at & events,
+                events=count,
                 expected=float(expected[here].sum()),
                 trials=len(here),
                 lift=rate / base,
-                p_value=float(stats.poisson.sf(happened - 1, max(1e-9, float(expected[here].sum())))),
+                p_value=float(stats.poisson.sf(count - 1, max(1e-9, float(expected[here].sum())))),
             )
         )
     return tuple(sorted(found, key=lambda group: -group.lift))

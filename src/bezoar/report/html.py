@@ -70,6 +70,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "share": wording.share,
+        "charge": wording.charge,
         "p_value": wording.p_value,
         "number": wording.number,
         "interval": wording.interval,

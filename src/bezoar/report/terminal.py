@@ -42,8 +42,7 @@ def render(report: Report, where: Path | None = None) -> Group:
         parts += [Text(), _findings(shown)]
     blamed = [row for row in shown.sources if row.blamed]
     for row in blamed[:_MOST_FINDINGS]:
-        told = f"Source to blame: {row.source} ({row.flagged:,} of {row.rows:,} rows flagged, "
-        parts.append(Text(f"{told}p = {wording.p_value(row.p_value)})"))
+        parts.append(Text(f"Source to blame: {row.source}: {wording.charge(row)}"))
     parts += [Text(), Text.assemble(("What this audit would have missed  ", "bold"), " ".join(wording.missed(shown)))]
     parts += _gaps(shown)
     if where is not None:

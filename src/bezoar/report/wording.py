@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bezoar.core.report import Certainty, Document, Evidence, Finding, PowerRow, Status
+from bezoar.core.report import Certainty, Document, Evidence, Finding, PowerRow, SourceRow, Status
 
 POWER_UNKNOWN = "Power is unknown: controls were not run."
 _GOOD_POWER = 0.9
@@ -203,15 +203,19 @@ def _found(report: Document) -> tuple[str, ...]:
 
 
 def _blamed(report: Document) -> tuple[str, ...]:
-    lines = [
-        f"{row.source}: {row.flagged:,} of its {row.rows:,} rows flagged, {share(row.share)} "
-        f"(p\u00a0=\u00a0{p_value(row.p_value)})."
-        for row in report.sources
-        if row.blamed
-    ]
+    lines = [f"{row.source}: {charge(row)}." for row in report.sources if row.blamed]
     if report.findings and report.sources and not lines:
         return ("No source stands out from the others.",)
     return tuple(lines[:_MOST_LINES])
+
+
+def charge(row: SourceRow) -> str:
+    """What tells most against a source."""
+    why = row.because
+    return (
+        f"{why.name}, {share(why.value)} of {why.n or 0:,} against {share(why.control or 0)} from the other sources "
+        f"(p\u00a0=\u00a0{p_value(row.p_value)})"
+    )
 
 
 def _certainty(report: Document) -> tuple[str, ...]:
