@@ -1,0 +1,1 @@
+"""Grids: every attack on every set against every detector, measured once and kept."""
