@@ -107,7 +107,7 @@ def test_uniform_flips_are_no_pair_and_no_group():
     labels, _ = flipped(true, rng)
     found = judged(labels, held_out, inputs=table(N, rng))
     assert found.pairs == ()
-    assert found.groups == ()
+    assert found.systems == ()
 
 
 def test_flips_under_a_condition_name_the_condition():
@@ -117,7 +117,7 @@ def test_flips_under_a_condition_name_the_condition():
     old = cells["age"].to_numpy() > 83
     rows = old & (rng.random(N) < 0.2)
     found = judged(np.where(rows, 1 - true, true), held_out, k=2, inputs=cells)
-    (group,) = found.groups
+    (group,) = found.systems
     ((column, way, threshold),) = group.conditions
     assert (cells.column_names[column], way) == ("age", ">")
     assert 82 <= threshold <= 85

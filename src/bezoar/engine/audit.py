@@ -174,7 +174,7 @@ class _Audit:
                 detail="" if image else "Fixed triggers are sought in images only.",
             ),
             _of_labels("wrong labels", labels, found=bool(labels.flagged.any())),
-            _of_labels("systematic label flips", labels, found=bool(labels.pairs or labels.groups)),
+            _of_labels("systematic label flips", labels, found=bool(labels.pairs or labels.systems)),
             Check(
                 name="repeated images",
                 status=_status(bool((judgement.copies >= FLOOD).any())) if image else Status.NOT_APPLICABLE,

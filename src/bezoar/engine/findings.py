@@ -129,7 +129,7 @@ def _labels(data: Dataset, judgement: Judgement) -> Iterator[Finding]:
     single = np.setdiff1d(np.flatnonzero(labels.flagged), paired)
     for pair in labels.pairs:
         yield _pair(data, judgement, pair)
-    for group in labels.groups:
+    for group in labels.systems:
         yield _group(data, judgement, group)
     if len(single):
         share = len(single) / len(data)

@@ -54,7 +54,7 @@ class Labels:
         no such models were asked.
     agreement_control : the same among the rows that were not flagged.
     pairs : classes that were turned into others.
-    groups : subgroups of a table in which sure predictions are contradicted systematically.
+    groups : subgroups of a table in which sure predictions are contradicted more often than in the whole set.
     judged : False where models learned nothing that holds for rows they never saw, so that no label can be doubted.
     """
 
@@ -68,6 +68,11 @@ class Labels:
     pairs: tuple[Pair, ...]
     groups: tuple[Subgroup, ...]
     judged: bool = True
+
+    @property
+    def systems(self) -> tuple[Subgroup, ...]:
+        """The subgroups whose contradictions are too many and too frequent for chance."""
+        return tuple(group for group in self.groups if group.p_value <= SYSTEM and group.lift >= SYSTEM_LIFT)
 
     @property
     def confirmed(self) -> bool:
@@ -122,7 +127,7 @@ def judge_labels(
         agreement=_share(agreed, flagged),
         agreement_control=_share(agreed, counted & ~flagged),
         pairs=_pairs(trace, counted, flagged, suggested),
-        groups=tuple(g for g in groups if g.p_value <= SYSTEM and g.lift >= SYSTEM_LIFT),
+        groups=tuple(group for group in groups if group.lift > 1),
     )
 
 

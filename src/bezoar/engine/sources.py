@@ -59,7 +59,10 @@ def blame(data: Dataset, judgement: Judgement) -> tuple[SourceRow, ...]:
 
 
 def _questions(data: Dataset, judgement: Judgement) -> Iterator[_Question]:
-    """All flagged rows first; then what was flagged for one reason, and what a doubtful subgroup contradicts."""
+    """All flagged rows first; then what was flagged for one reason, and what contradicts predictions in a subgroup.
+
+    Subgroups were chosen without a look at the sources, so the test holds whether or not they are findings.
+    """
     everything, labels = np.ones(len(data), dtype=bool), judgement.labels
     yield _Question(what="rows flagged", asked=judgement.flagged, among=everything)
     if labels.flagged.any():
