@@ -1,5 +1,10 @@
-"""Top directions of a class and distances from its robust centre, by the cheapest exact form."""
+"""Top directions of a class and distances from its robust centre, by the cheapest exact form.
 
+Features come in any precision, memory-mapped or not, and are converted a block of rows at a time: sums are kept in
+double precision, and no copy of the whole array is made.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,12 +12,47 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 from scipy.sparse.linalg import LinearOperator, eigsh
-from sklearn.covariance import ledoit_wolf
 
 Floats = NDArray[np.float64]
 
 # Above this side length a few Lanczos products beat a full Gram matrix and its `eigh`.
 _LARGEST_GRAM = 1024
+# Lanczos reads all numbers some thirty times; where they are more than this (512 MB), one pass for a Gram matrix is less.
+_LARGEST_LANCZOS = 2**26
+# Numbers that are converted at a time: a block of them stays near the processor.
+_BLOCK = 2**20
+# Rows left out are subtracted from the sums unless they outweigh what is left by more than this: then digits would go.
+_OUTWEIGHS = 1e3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Of `count` rows: their mean (d,) and their scatter (d, d), the sum of squares and products about that mean."""
+
+    count: int
+    mean: Floats
+    scatter: Floats
+
+    @classmethod
+    def of(cls, features: NDArray[Any]) -> "Moments":
+        """Of these rows (n, d), n >= 1, in two passes."""
+        mean = sum(x.sum(axis=0) for _, x in _blocks(features)) / len(features)
+        scatter = np.zeros((features.shape[1], features.shape[1]))
+        for _, x in _blocks(features):
+            x = x - mean
+            scatter += x.T @ x
+        return cls(len(features), mean, scatter)
+
+    def about(self, point: Floats) -> Floats:
+        """(d, d) sum of squares and products about another point."""
+        shift = self.mean - point
+        return self.scatter + self.count * np.outer(shift, shift)
+
+    def without(self, other: "Moments") -> "Moments":
+        """Of the rows that are left when these others, fewer than all, go."""
+        count = self.count - other.count
+        mean = (self.count * self.mean - other.count * other.mean) / count
+        return Moments(count, mean, self.about(mean) - other.about(mean))
 
 
 def top_directions(features: NDArray[Any], count: int = 1) -> Floats:
@@ -30,28 +70,16 @@ def top_directions(features: NDArray[Any], count: int = 1) -> Floats:
     -------
     (r, d) orthonormal rows, strongest first; r is `count` or the rank if that is less (0 where all rows are equal).
     """
-    x = _centred(features)
-    n, d = x.shape
-    side = min(n, d)
-    scale = float(np.abs(x).max(initial=0.0))
-    if scale == 0.0:
-        return np.empty((0, d))
-    x = x / scale
-    count = min(count, side)
-    if side <= _LARGEST_GRAM or count >= side - 1:
-        gram = x.T @ x if d <= n else x @ x.T
-        values, vectors = linalg.eigh(gram, subset_by_index=(side - count, side - 1))
-    else:
-        square = LinearOperator((d, d), matvec=lambda v: x.T @ (x @ v), dtype=np.float64) if d <= n else None
-        square = square or LinearOperator((n, n), matvec=lambda v: x @ (x.T @ v), dtype=np.float64)
-        # A fixed start makes Lanczos repeatable; a ramp is orthogonal to no eigenvector by symmetry.
-        values, vectors = eigsh(square, k=count, v0=np.linspace(1.0, 2.0, side))
-    order = np.argsort(values)[::-1]
-    values, vectors = values[order], vectors[:, order]
-    # Gram matrices square the condition number: below this an eigenvalue is rounding.
-    kept = values > values[0] * side * np.finfo(np.float64).eps
-    rows = vectors[:, kept].T if d <= n else (x.T @ vectors[:, kept] / np.sqrt(values[kept])).T
-    return np.asarray(rows, dtype=np.float64)
+    return _principal(features, count)[1]
+
+
+def leading_components(features: NDArray[Any], count: int) -> Floats:
+    """(n, r) coordinates of the centred rows along their top directions; r is at most `count`."""
+    mean, directions = _principal(features, count)
+    found = np.empty((len(features), len(directions)))
+    for rows, x in _blocks(features):
+        found[rows] = (x - mean) @ directions.T
+    return found
 
 
 def spectral_scores(features: NDArray[Any], directions: int = 1) -> Floats:
@@ -72,14 +100,7 @@ def spectral_scores(features: NDArray[Any], directions: int = 1) -> Floats:
     ----------
     Tran, Li and Madry, "Spectral signatures in backdoor attacks", NeurIPS 2018, algorithm 1.
     """
-    x = _centred(features)
-    return np.asarray(((x @ top_directions(x, directions).T) ** 2).sum(axis=1), dtype=np.float64)
-
-
-def leading_components(features: NDArray[Any], count: int) -> Floats:
-    """(n, r) coordinates of the centred rows along their top directions; r is at most `count`."""
-    x = _centred(features)
-    return np.asarray(x @ top_directions(x, count).T, dtype=np.float64)
+    return np.asarray((leading_components(features, directions) ** 2).sum(axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,10 +111,19 @@ class Location:
     factor: Floats
 
     def distances(self, features: NDArray[Any]) -> Floats:
-        """(n,) squared Mahalanobis distances divided by d: near 1 for rows like those it was made of."""
-        residual = features.astype(np.float64) - self.centre
-        white = linalg.solve_triangular(self.factor, residual.T, lower=True, check_finite=False)
-        return np.asarray((white**2).mean(axis=0), dtype=np.float64)
+        """(n,) squared Mahalanobis distances divided by d: near 1 for rows like those it was made of.
+
+        Features in half or single precision are whitened in single precision: an error of about 1e-4 at most, where
+        the covariance is as ill-conditioned as shrinking leaves it.
+        """
+        dtype = np.float64 if features.dtype == np.float64 else np.float32
+        solve = linalg.get_blas_funcs("trsm", dtype=dtype)
+        factor, centre = np.asfortranarray(self.factor, dtype=dtype), self.centre.astype(dtype)
+        found = np.empty(len(features))
+        for rows, x in _blocks(features, dtype):
+            white = solve(1.0, factor, (x - centre).T, lower=True, overwrite_b=True)
+            found[rows] = np.einsum("ij,ij->j", white, white) / len(centre)
+        return found
 
 
 def robust_location(features: NDArray[Any], *, trim: float = 0.1, steps: int = 2) -> Location:
@@ -115,12 +145,14 @@ def robust_location(features: NDArray[Any], *, trim: float = 0.1, steps: int = 2
     88, 2004. Rousseeuw and Van Driessen, "A fast algorithm for the minimum covariance determinant estimator",
     Technometrics 41, 1999, section 2 (the concentration step).
     """
-    x = features.astype(np.float64)
-    location = _location(x, np.median(x, axis=0))
-    kept = max(2, int(np.ceil(len(x) * (1 - trim))))
+    everyone = Moments.of(features)
+    location = _shrunk(features, everyone, _median(features))
+    kept = max(2, int(np.ceil(len(features) * (1 - trim))))
     for _ in range(steps):
-        bulk = x[np.argpartition(location.distances(x), kept - 1)[:kept]]
-        location = _location(bulk, bulk.mean(axis=0))
+        order = np.argpartition(location.distances(features), kept - 1)
+        bulk = features[np.sort(order[:kept])]
+        moments = _moments_of_rest(everyone, features[np.sort(order[kept:])], bulk)
+        location = _shrunk(bulk, moments, moments.mean)
     return location
 
 
@@ -133,22 +165,105 @@ def whitened_distance(features: NDArray[Any], *, trim: float = 0.1, steps: int =
     -------
     (n,) >= 0, about 1 for ordinary rows, higher is farther out; all 0 where there is no spread to measure by.
     """
-    if len(features) < 2 or not np.ptp(features, axis=0).any():
+    if len(features) < 2 or (features == features[0]).all():
         return np.zeros(len(features))
     return robust_location(features, trim=trim, steps=steps).distances(features)
 
 
-def _centred(features: NDArray[Any]) -> Floats:
-    x = np.asarray(features, dtype=np.float64)
-    return x - x.mean(axis=0) if len(x) else x
+def _principal(features: NDArray[Any], count: int) -> tuple[Floats, Floats]:
+    """The mean (d,) and the top directions (r, d)."""
+    n, d = features.shape
+    side = min(n, d)
+    count = min(count, side)
+    if not side:
+        return np.zeros(d), np.empty((0, d))
+    if d <= n and (d <= _LARGEST_GRAM or n * d > _LARGEST_LANCZOS):
+        moments = Moments.of(features)
+        values, vectors = _top_pairs(moments.scatter, count)
+        mean, directions = moments.mean, vectors.T
+    else:
+        x = features.astype(np.float64)
+        mean = x.mean(axis=0)
+        x -= mean
+        values, vectors = _top_pairs(x @ x.T if side <= _LARGEST_GRAM else _square(x), count)
+        lengths = np.sqrt(np.maximum(values, np.finfo(np.float64).tiny))
+        directions = vectors.T if d <= n else (x.T @ vectors / lengths).T
+    # Gram matrices square the condition number: below this an eigenvalue is rounding, of the products or of the mean.
+    rounding = np.finfo(np.float64).eps * max(values[0] * side, n * d * np.finfo(np.float64).eps * (mean**2).max())
+    return mean, np.asarray(directions[values > rounding], dtype=np.float64)
 
 
-def _location(x: Floats, centre: Floats) -> Location:
-    residual = x - centre
-    spread = float((residual**2).mean())
+def _square(x: Floats) -> LinearOperator:
+    """The smaller Gram matrix of a large `x` as products, never formed."""
+    n, d = x.shape
+    if d <= n:
+        return LinearOperator((d, d), matvec=lambda v: x.T @ (x @ v), dtype=np.float64)
+    return LinearOperator((n, n), matvec=lambda v: x @ (x.T @ v), dtype=np.float64)
+
+
+def _top_pairs(square: Floats | LinearOperator, count: int) -> tuple[Floats, Floats]:
+    """Eigenvalues (count,), falling, and their vectors (side, count), of a matrix or of products with one."""
+    side = square.shape[0]
+    if isinstance(square, np.ndarray) and (side <= _LARGEST_GRAM or count >= side - 1):
+        values, vectors = linalg.eigh(square, subset_by_index=(side - count, side - 1), check_finite=False)
+    else:
+        # A fixed start makes Lanczos repeatable; a ramp is orthogonal to no eigenvector by symmetry.
+        values, vectors = eigsh(square, k=count, v0=np.linspace(1.0, 2.0, side))
+    order = np.argsort(values)[::-1]
+    return values[order], vectors[:, order]
+
+
+def _shrunk(features: NDArray[Any], moments: Moments, centre: Floats) -> Location:
+    """Around `centre`, by the shrunk covariance of these rows, whose moments these are.
+
+    The formulas of Ledoit and Wolf, lemma 3.1 and section 3.3, with the sum over all products of squared features taken
+    row by row: it is the sum of the rows' squared lengths squared.
+    """
+    n, d = features.shape
+    covariance = moments.about(centre) / n
+    spread = float(np.trace(covariance)) / d
     if spread == 0.0:  # the trimmed bulk can be one point repeated
-        return Location(centre, np.eye(x.shape[1]) * np.sqrt(np.finfo(np.float64).eps))
-    covariance, _ = ledoit_wolf(residual, assume_centered=True)
-    # The ridge keeps the factor defined where Ledoit-Wolf shrinks by nothing and a feature is constant.
-    ridge = 1e-9 * spread
-    return Location(centre, linalg.cholesky(covariance + ridge * np.eye(len(covariance)), lower=True))
+        return Location(centre, np.eye(d) * np.sqrt(np.finfo(np.float64).eps))
+    fourth = 0.0
+    for _, x in _blocks(features):
+        x = x - centre
+        fourth += float((np.einsum("ij,ij->i", x, x) ** 2).sum())
+    square = float((covariance**2).sum())
+    apart = square - d * spread**2
+    noise = min((fourth / n - square) / n, apart)
+    shrinkage = noise / apart if noise > 0 else 0.0
+    covariance *= 1 - shrinkage
+    # The ridge keeps the factor defined where nothing is shrunk and a feature is constant.
+    covariance.flat[:: d + 1] += (shrinkage + 1e-9) * spread
+    return Location(centre, linalg.cholesky(covariance, lower=True, check_finite=False))
+
+
+def _moments_of_rest(everyone: Moments, left_out: NDArray[Any], rest: NDArray[Any]) -> Moments:
+    """Of the rows that are left, from those that are not, being fewer, unless these are so far out that digits go."""
+    if not len(left_out):
+        return everyone
+    gone = Moments.of(left_out)
+    moments = everyone.without(gone)
+    outweighed = np.trace(gone.about(moments.mean)) > _OUTWEIGHS * np.trace(moments.scatter)
+    return Moments.of(rest) if outweighed else moments
+
+
+def _median(features: NDArray[Any]) -> Floats:
+    """(d,) exactly, a block of columns at a time: a column that lies in one piece is searched three times as fast."""
+    n, d = features.shape
+    low, high = (n - 1) // 2, n // 2
+    median = np.empty(d)
+    step = max(1, _BLOCK // n)
+    for start in range(0, d, step):
+        columns = np.array(features[:, start : start + step].T, dtype=np.promote_types(features.dtype, np.float32))
+        columns.partition((low, high), axis=1)
+        median[start : start + step] = columns[:, [low, high]].mean(axis=1, dtype=np.float64)
+    return median
+
+
+def _blocks(features: NDArray[Any], dtype: Any = np.float64) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Slices of rows, and the rows in this precision; they may be the caller's own."""
+    step = max(1, _BLOCK // max(1, features.shape[1]))
+    for start in range(0, len(features), step):
+        rows = slice(start, start + step)
+        yield rows, np.asarray(features[rows], dtype=dtype)
