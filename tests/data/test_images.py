@@ -3,19 +3,19 @@
 import io
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from bezoar.core.errors import InputError
 from bezoar.data import Limits, read
-from bezoar.data.images import decode, from_array
+from bezoar.data.images import from_array
+from bezoar.data.pictures import InColumn, decode
 from samples import png
 
 
 def decoded(pictures, **limits):
-    return decode(
-        [lambda p=p: io.BytesIO(p) for p in pictures], [str(i) for i in range(len(pictures))], Limits(**limits)
-    )
+    return decode(InColumn(pa.array(pictures, pa.binary()), Limits(**limits)), Limits(**limits))
 
 
 def test_grey_and_colour_together_become_colour_with_equal_channels():
@@ -45,7 +45,7 @@ def test_every_mode_of_a_picture_becomes_eight_bits_in_one_or_three_channels(mod
     Image.new(mode, (5, 4), 1 if mode == "1" else 0).save(stream, "TIFF")
     out = decoded([stream.getvalue()])
     assert out.images.shape == (1, 3 if mode in ("P", "RGB", "RGBA", "CMYK") else 1, 4, 5)
-    assert out.unread == ()
+    assert out.faults == {}
 
 
 def test_sixteen_bit_pictures_keep_their_upper_eight_bits():
@@ -62,8 +62,8 @@ def test_more_pictures_than_one_share_keep_their_order():
     pictures = [png(np.full((2, 2), value % 256, np.uint8)) for value in range(700)]
     pictures[300] = b"damaged"
     out = decoded(pictures)
-    assert np.flatnonzero(~out.read).tolist() == [300]
-    np.testing.assert_array_equal(out.images[:, 0, 0, 0], np.delete(np.arange(700) % 256, 300))
+    assert list(out.faults) == [300]
+    np.testing.assert_array_equal(np.delete(out.images[:, 0, 0, 0], 300), np.delete(np.arange(700) % 256, 300))
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 6), (3, 5, 6, 1), (3, 1, 5, 6), (3, 5, 6, 3), (3, 3, 5, 6), (3, 5, 6, 4)])

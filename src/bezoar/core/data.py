@@ -35,6 +35,14 @@ class Unread:
     why: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Hashed:
+    """SHA-256 of each row's input, made by who had the bytes at hand, with the very inputs they are of."""
+
+    of: Inputs
+    hashes: list[bytes]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """Labelled rows. Nothing in here is ever changed in place.
@@ -50,6 +58,7 @@ class Dataset:
     name : what to call the set in a report.
     unread : what could not be read.
     notes : what reading did to the rows, such as resizing images or leaving a column out.
+    hashed : hashes of the inputs where they are known. Those of other inputs are ignored.
 
     Raises
     ------
@@ -65,6 +74,7 @@ class Dataset:
     name: str = "data"
     unread: tuple[Unread, ...] = ()
     notes: tuple[str, ...] = ()
+    hashed: Hashed | None = None
 
     def __post_init__(self) -> None:
         n = len(self.inputs)
@@ -80,8 +90,9 @@ class Dataset:
                 f"{self.name}: labels must lie in 0 to {len(self.classes) - 1}. "
                 f"Got {self.labels.min()} to {self.labels.max()}."
             )
-        unique, counts = np.unique(self.ids, return_counts=True)
-        if len(unique) != n:
+        # A set of texts is several times as fast as sorting them; who is double is looked up only where one is.
+        if len(set(self.ids.tolist())) != n:
+            unique, counts = np.unique(self.ids, return_counts=True)
             raise InputError(f"{self.name}: {n - len(unique)} duplicate ids, such as {unique[counts.argmax()]!r}.")
 
     def __len__(self) -> int:
@@ -112,16 +123,21 @@ class Dataset:
     def row_hashes(self) -> list[bytes]:
         """SHA-256 of each row's input, label name and source, n of 32 bytes."""
         labels = [self.classes[label] for label in self.labels]
-        sources = self.source if self.source is not None else [""] * len(self)
-        return [
-            digest.leaf(content, label, source)
-            for content, label, source in zip(self.input_hashes, labels, sources, strict=True)
-        ]
+        sources = self.source.tolist() if self.source is not None else [""] * len(self)
+        return digest.leaves(self.input_hashes, labels, sources)
 
     @cached_property
     def input_hashes(self) -> list[bytes]:
         """SHA-256 of each row's input alone, n of 32 bytes. Equal inputs have equal hashes."""
-        return digest.inputs(self.inputs)
+        known = self._known_hashes
+        return digest.inputs(self.inputs) if known is None else known
+
+    @property
+    def _known_hashes(self) -> list[bytes] | None:
+        """Hashes of the inputs, where nobody needs to compute them any more."""
+        computed: list[bytes] | None = self.__dict__.get("input_hashes")
+        fits = self.hashed is not None and self.hashed.of is self.inputs
+        return self.hashed.hashes if self.hashed is not None and fits else computed
 
     @cached_property
     def merkle_root(self) -> str:
@@ -155,9 +171,11 @@ class Dataset:
     def take(self, rows: NDArray[Any]) -> "Dataset":
         """The rows at these indices (or where this mask is True), in this order."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        inputs, known = take_inputs(self.inputs, rows), self._known_hashes
         return dataclasses.replace(
             self,
-            inputs=take_inputs(self.inputs, rows),
+            inputs=inputs,
+            hashed=None if known is None else Hashed(inputs, [known[row] for row in rows.tolist()]),
             labels=self.labels[rows],
             ids=self.ids[rows],
             source=None if self.source is None else self.source[rows],
@@ -167,13 +185,21 @@ class Dataset:
         """A copy whose images at `rows` are these."""
         changed = self.images.copy()
         changed[rows] = images
-        return dataclasses.replace(self, inputs=changed)
+        known = self._known_hashes
+        if known is None:
+            return dataclasses.replace(self, inputs=changed)
+        hashes = known.copy()
+        # Read back in their order: where a row is named twice, the last image stays.
+        for row, content in zip(rows.tolist(), digest.inputs(changed[rows]), strict=True):
+            hashes[row] = content
+        return dataclasses.replace(self, inputs=changed, hashed=Hashed(changed, hashes))
 
     def with_labels(self, rows: NDArray[np.intp], labels: "NDArray[np.int64] | int") -> "Dataset":
         """A copy whose labels at `rows` are these."""
         changed = self.labels.copy()
         changed[rows] = labels
-        return dataclasses.replace(self, labels=changed)
+        known = self._known_hashes
+        return dataclasses.replace(self, labels=changed, hashed=None if known is None else Hashed(self.inputs, known))
 
 
 def take_inputs(inputs: Inputs, rows: NDArray[np.intp]) -> Inputs:

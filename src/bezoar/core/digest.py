@@ -14,7 +14,7 @@ def inputs(rows: Any) -> list[bytes]:
     """SHA-256 of each row: images (n, c, h, w), a ``pyarrow.Table`` or a string array."""
     if isinstance(rows, np.ndarray):
         head = repr((rows.shape[1:], rows.dtype.str)).encode()
-        return [hashlib.sha256(head + np.ascontiguousarray(row).tobytes()).digest() for row in rows]
+        return [hashlib.sha256(head + row.tobytes()).digest() for row in rows]
     if hasattr(rows, "column_names"):
         names = rows.column_names
         cells = zip(*(rows.column(name).to_pylist() for name in names), strict=True)
@@ -31,6 +31,16 @@ def framed(parts: Iterable[bytes]) -> bytes:
 def leaf(content: bytes, label: str, source: str) -> bytes:
     """The hash of one row: its content's hash, its label's name and its source."""
     return hashlib.sha256(_LEAF + framed((content, label.encode(), source.encode()))).digest()
+
+
+def leaves(contents: Sequence[bytes], labels: Sequence[str], sources: Sequence[str]) -> list[bytes]:
+    """:func:`leaf` of each row. What follows the content is framed once for each label and source."""
+    head = _LEAF + struct.pack(">Q", hashlib.sha256().digest_size)
+    tails = {pair: framed((pair[0].encode(), pair[1].encode())) for pair in set(zip(labels, sources, strict=True))}
+    return [
+        hashlib.sha256(head + content + tails[pair]).digest()
+        for content, pair in zip(contents, zip(labels, sources, strict=True), strict=True)
+    ]
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bezoar.core.data import Dataset, Inputs, Unread, take_inputs
+from bezoar.core.data import Dataset, Hashed, Inputs, Unread, take_inputs
 from bezoar.core.errors import InputError
 from bezoar.data.classes import encode
 from bezoar.data.intake import shown
 from bezoar.data.options import Limits
+from bezoar.data.spool import Means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +32,7 @@ class Draft:
     known : class names in order where the set declares them.
     faults : by row why it cannot be used, beside missing labels.
     unread, notes : as in a Dataset.
+    hashes : of the inputs where they are known.
     """
 
     name: str
@@ -41,9 +44,10 @@ class Draft:
     faults: Mapping[int, str] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
     notes: tuple[str, ...] = ()
+    hashes: Sequence[bytes] | None = None
 
 
-def finish(draft: Draft, limits: Limits) -> Dataset:
+def finish(draft: Draft, limits: Limits, means: Means = Means()) -> Dataset:  # noqa: B008
     """The set of all usable rows. Rows without a usable label or input are listed in ``unread``.
 
     Raises
@@ -65,9 +69,13 @@ def finish(draft: Draft, limits: Limits) -> Dataset:
     rows = np.flatnonzero(keep)
     if not len(rows):
         raise nothing_read(draft.name, unread)
-    whole = len(rows) == n
+    inputs, hashes = draft.inputs, draft.hashes
+    if len(rows) < n:
+        inputs = means.taken(inputs, rows) if isinstance(inputs, np.ndarray) else take_inputs(inputs, rows)
+        hashes = None if hashes is None else [hashes[row] for row in rows.tolist()]
     return Dataset(
-        inputs=draft.inputs if whole else take_inputs(draft.inputs, rows),
+        inputs=inputs,
+        hashed=None if hashes is None else Hashed(inputs, list(hashes)),
         labels=encoded.labels[rows],
         classes=encoded.classes,
         ids=_names(draft.ids, rows, f"{draft.name}: id", limits),
@@ -86,20 +94,22 @@ def nothing_read(name: str, unread: Sequence[Unread]) -> InputError:
 
 def _names(values: Sequence[str], rows: NDArray[np.intp], what: str, limits: Limits) -> NDArray[np.str_]:
     """Names as an array. Its width is that of the longest one, so a single huge one must not come through."""
-    names = [values[row] for row in rows]
-    for row, name in zip(rows, names, strict=True):
-        if len(name) > limits.name_length:
-            raise InputError(
-                f"{what} of row {row} has {len(name):,} characters, over the limit of {limits.name_length}."
-            )
-        if "\x00" in name:
-            raise InputError(f"{what} of row {row} holds a NUL character.")
+    names = list(values) if len(rows) == len(values) else [values[row] for row in rows.tolist()]
+    # One look at the longest, and one at all of them together, tells whether any must be looked for.
+    if max(map(len, names)) > limits.name_length or "\x00" in "".join(names):
+        for row, name in zip(rows, names, strict=True):
+            if len(name) > limits.name_length:
+                raise InputError(
+                    f"{what} of row {row} has {len(name):,} characters, over the limit of {limits.name_length}."
+                )
+            if "\x00" in name:
+                raise InputError(f"{what} of row {row} holds a NUL character.")
     return np.array(names, dtype=np.str_)
 
 
 def positions(n: int, prefix: str = "") -> list[str]:
     """Ids of rows that have none: their positions, after the split's name where there are several."""
-    return [f"{prefix}{row}" for row in range(n)]
+    return [f"{prefix}{row}" for row in range(n)] if prefix else list(map(str, range(n)))
 
 
 def parse_json(text: bytes | str, where: str) -> Any:
@@ -120,6 +130,9 @@ def as_text(column: pa.Array) -> list[str]:
     """Any column of plain values as text; missing ones are empty."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        texts: list[str] = pc.fill_null(column, "").to_pylist()
+        return texts
     return ["" if v is None else _number_or_text(v) for v in column.to_pylist()]
 
 

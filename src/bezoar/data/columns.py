@@ -1,7 +1,6 @@
 """Finds which column of a table is what, and makes inputs of the columns that a model learns from."""
 
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 
 from bezoar.core.data import Dataset, Modality, Unread
 from bezoar.core.errors import InputError
-from bezoar.data import images
+from bezoar.data import images, pictures
 from bezoar.data.assembly import Draft, as_text, finish, nothing_read, parse_json, positions
 from bezoar.data.intake import shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 LABELS = ("label", "labels", "y", "target", "targets", "class", "class_label")
 SOURCES = ("source", "data_source", "supplier", "contributor", "annotator", "vendor", "provider", "uploader")
@@ -58,7 +58,7 @@ class _Assigned:
     modality: Modality
 
 
-def to_dataset(columns: Columns, roles: Roles, limits: Limits) -> Dataset:
+def to_dataset(columns: Columns, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Assign roles, drop what is not asked for, and make a Dataset.
 
     Raises
@@ -92,12 +92,16 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits) -> Dataset:
     labels = one_chunk(table.column(assigned.label))
     source = None if assigned.source is None else as_text(one_chunk(table.column(assigned.source)))
     faults: dict[int, str] = {}
+    hashes: Sequence[bytes] | None = None
     inputs: Any
     if assigned.modality is Modality.IMAGE:
-        inputs, faults, more = _images(
-            table.column(assigned.inputs[0]), [f"{name}: row {shown(i)}" for i in ids], name, limits
-        )
-        notes.extend(more)
+        inputs = column = table.column(assigned.inputs[0])
+        if _is_encoded(column.type):
+            decoded = pictures.decode(pictures.InColumn(_encoded(column), limits), limits, means)
+            inputs, hashes, faults = decoded.images, decoded.hashes, decoded.faults
+            notes.extend(decoded.notes)
+        else:
+            inputs, faults = _nested_images(column, name)
     elif assigned.modality is Modality.TEXT:
         inputs = _short(one_chunk(table.column(assigned.inputs[0])))
         faults = {int(row): "no text; row left out" for row in np.flatnonzero(inputs.is_null())}
@@ -118,8 +122,9 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits) -> Dataset:
         faults=faults,
         unread=columns.unread,
         notes=tuple(notes),
+        hashes=hashes,
     )
-    return finish(draft, limits)
+    return finish(draft, limits, means)
 
 
 def declared_classes(schema: pa.Schema, label: str) -> tuple[str, ...]:
@@ -252,40 +257,21 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def _images(
-    chunks: pa.ChunkedArray, names: Sequence[str], where: str, limits: Limits
-) -> tuple[NDArray[np.uint8], dict[int, str], tuple[str, ...]]:
-    """Images of a column of encoded pictures or nested lists, by row why there is none, and notes."""
-    if pa.types.is_struct(chunks.type) and chunks.type.get_field_index("bytes") >= 0:
-        chunks = pc.struct_field(chunks, "bytes")
+def _is_encoded(kind: pa.DataType) -> bool:
+    return _holds_bytes(kind) or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
+
+
+def _encoded(chunks: pa.ChunkedArray) -> pa.Array:
+    return one_chunk(pc.struct_field(chunks, "bytes") if pa.types.is_struct(chunks.type) else chunks)
+
+
+def _nested_images(chunks: pa.ChunkedArray, where: str) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    """Images of a column of nested lists, and by row why there is none."""
     column = one_chunk(chunks)
-    kind = column.type
-    if _is_list(kind):
-        array = _nested(column, where)
-        if array.ndim == 2:
-            array = images.squared(array, where)
-        pixels, faults = images.from_array(array, where)
-        return pixels, faults, ()
-    if not _holds_bytes(kind):
-        raise InputError(f"{where}: images must be encoded bytes or nested lists. Got {shown(kind)}.")
-
-    def opener(row: int) -> images.Opener:
-        def opened() -> io.BytesIO:
-            cell = column[row]
-            if not cell.is_valid:
-                raise InputError("no picture")
-            if cell.as_buffer().size > limits.row_bytes:
-                raise InputError(f"{cell.as_buffer().size:,} bytes are over the limit of {limits.row_bytes:,}")
-            return io.BytesIO(cell.as_buffer())
-
-        return opened
-
-    decoded = images.decode([opener(row) for row in range(len(column))], names, limits)
-    pixels = np.zeros((len(column), *decoded.images.shape[1:]), np.uint8) if not decoded.read.all() else decoded.images
-    if not decoded.read.all():
-        pixels[decoded.read] = decoded.images
-    failed = np.flatnonzero(~decoded.read)
-    return pixels, {int(row): item.why for row, item in zip(failed, decoded.unread, strict=True)}, decoded.notes
+    if not _is_list(column.type):
+        raise InputError(f"{where}: images must be encoded bytes or nested lists. Got {shown(column.type)}.")
+    array = _nested(column, where)
+    return images.from_array(images.squared(array, where) if array.ndim == 2 else array, where)
 
 
 def _nested(column: pa.Array, where: str) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from bezoar.core.errors import InputError
 from bezoar.data.forms import arrow_folder, builtin, delimited, hub, idx, image_folder, lines, npz, parquet
 from bezoar.data.intake import reason, require_inside, shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 FILES = {
     ".csv": delimited.read,
@@ -20,7 +21,13 @@ FILES = {
 WRITTEN = "data.parquet"
 
 
-def read(spec: "str | os.PathLike[str]", *, roles: Roles = Roles(), limits: Limits = Limits()) -> Dataset:  # noqa: B008
+def read(
+    spec: "str | os.PathLike[str]",
+    *,
+    roles: Roles = Roles(),  # noqa: B008
+    limits: Limits = Limits(),  # noqa: B008
+    means: Means = Means(),  # noqa: B008
+) -> Dataset:
     """Read a data set.
 
     Everything read is presumed hostile: nothing in it is run, sizes are bounded, links out of a folder are
@@ -34,6 +41,7 @@ def read(spec: "str | os.PathLike[str]", *, roles: Roles = Roles(), limits: Limi
         folder of that name; write ``./digits`` for the folder.
     roles : which column is what; what is not named is found by name.
     limits : bounds on what is taken in.
+    means : how much memory may be used and who decodes pictures. The set is the same whatever they are.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def read(spec: "str | os.PathLike[str]", *, roles: Roles = Roles(), limits: Limi
     if text in builtin.NAMES and isinstance(spec, str):
         return builtin.read(text, roles, limits)
     if text.startswith(hub.PREFIX):
-        return hub.read(text, roles, limits)
+        return hub.read(text, roles, limits, means)
     path = Path(text)
     try:
         there, folder = path.exists(), path.is_dir()
@@ -57,38 +65,38 @@ def read(spec: "str | os.PathLike[str]", *, roles: Roles = Roles(), limits: Limi
         raise InputError(f"{shown(text)}: cannot be read: {reason(error)}.") from error
     if not there:
         raise InputError(f"{shown(text)}: no such file, folder or built-in set. Built in: {', '.join(builtin.NAMES)}.")
-    return _read_folder(path, roles, limits) if folder else _read_file(path, roles, limits)
+    return _read_folder(path, roles, limits, means) if folder else _read_file(path, roles, limits, means)
 
 
-def _read_file(path: Path, roles: Roles, limits: Limits) -> Dataset:
+def _read_file(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     form = _form(path)
     if form is None:
         raise InputError(f"{shown(path)}: no form that Bezoar reads. Files end in {', '.join(FILES)}.")
-    return FILES[form](path, roles, limits)
+    return FILES[form](path, roles, limits, means)
 
 
-def _read_folder(path: Path, roles: Roles, limits: Limits) -> Dataset:
+def _read_folder(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     try:
         names = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise InputError(f"{shown(path)}: cannot be listed: {reason(error)}.") from error
     if names & {arrow_folder.STATE, arrow_folder.SPLITS}:
-        return arrow_folder.read(path, roles, limits)
+        return arrow_folder.read(path, roles, limits, means)
     if idx.pairs(path):
-        return idx.read(path, roles, limits)
+        return idx.read(path, roles, limits, means)
     if WRITTEN in names:
-        return _read_inside(path, path / WRITTEN, roles, limits)
+        return _read_inside(path, path / WRITTEN, roles, limits, means)
     files = sorted(name for name in names if _form(Path(name)) and not name.startswith("."))
     if len(files) > 1:
         raise InputError(f"{shown(path)}: holds {len(files)} data files ({shown(', '.join(files))}). Name one of them.")
     if files:
-        return _read_inside(path, path / files[0], roles, limits)
-    return image_folder.read(path, roles, limits)
+        return _read_inside(path, path / files[0], roles, limits, means)
+    return image_folder.read(path, roles, limits, means)
 
 
-def _read_inside(folder: Path, path: Path, roles: Roles, limits: Limits) -> Dataset:
+def _read_inside(folder: Path, path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     require_inside(path, folder)
-    return _read_file(path, roles, limits)
+    return _read_file(path, roles, limits, means)
 
 
 def _form(path: Path) -> str | None:

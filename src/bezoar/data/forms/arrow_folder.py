@@ -11,12 +11,13 @@ from bezoar.data.assembly import parse_json, positions
 from bezoar.data.columns import Columns, to_dataset, validated
 from bezoar.data.intake import open_file, require_inside, shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 _JSON_BYTES = 64 * 2**20
 
 
-def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
+def read(folder: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Read all splits one after another unless one is asked for. Files are mapped, not loaded.
 
     Rows of several splits have ids such as ``train/17``. Names of a ``ClassLabel`` become the classes.
@@ -28,7 +29,7 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
     """
     if not (folder / SPLITS).exists():
         # A folder of one split is named for it only by its own metadata, which need not be there.
-        return _dataset(folder, {"": folder}, roles, limits)
+        return _dataset(folder, {"": folder}, roles, limits, means)
     require_inside(folder / SPLITS, folder)
     listed = _json(folder / SPLITS)
     names = listed.get("splits") if isinstance(listed, dict) else None
@@ -45,10 +46,10 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
         modality=roles.modality,
         drop=roles.drop,
     )
-    return _dataset(folder, chosen, plain, limits)
+    return _dataset(folder, chosen, plain, limits, means)
 
 
-def _dataset(folder: Path, splits: dict[str, Path], roles: Roles, limits: Limits) -> Dataset:
+def _dataset(folder: Path, splits: dict[str, Path], roles: Roles, limits: Limits, means: Means) -> Dataset:
     tables, ids = [], []
     for split, place in splits.items():
         require_inside(place, folder)
@@ -59,7 +60,7 @@ def _dataset(folder: Path, splits: dict[str, Path], roles: Roles, limits: Limits
         table = pa.concat_tables(tables)
     except pa.ArrowException as error:
         raise InputError(f"{folder.name}: its parts differ in their columns.") from error
-    return to_dataset(Columns(table=table, name=folder.resolve().name, ids=ids), roles, limits)
+    return to_dataset(Columns(table=table, name=folder.resolve().name, ids=ids), roles, limits, means)
 
 
 def _table(folder: Path, limits: Limits) -> pa.Table:

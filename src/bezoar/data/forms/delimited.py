@@ -15,12 +15,13 @@ from bezoar.core.errors import InputError
 from bezoar.data.columns import Columns, to_dataset
 from bezoar.data.intake import read_bytes, shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 MISSING = ("", " ", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
 _ONE_BLOCK = 2**31 - 2
 
 
-def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
+def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Read a comma-separated table whose first line names the columns.
 
     Empty cells, ``?`` and ``NA`` are missing. Rows with another number of cells than the first line,
@@ -78,7 +79,7 @@ def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
         raise InputError(f"{shown(path)}: the first line names no columns.")
     ids = [str(number) for number in numbers[keep]]
     table = table.take(pa.array(keep)) if len(garbled) else table
-    return to_dataset(Columns(table=table, name=path.name, ids=ids, unread=tuple(unread)), roles, limits)
+    return to_dataset(Columns(table=table, name=path.name, ids=ids, unread=tuple(unread)), roles, limits, means)
 
 
 def _as_utf8(raw: bytes, path: Path) -> tuple[bytes, str]:

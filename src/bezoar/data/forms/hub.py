@@ -6,11 +6,12 @@ from bezoar.data.assembly import positions
 from bezoar.data.columns import Columns, to_dataset
 from bezoar.data.intake import shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 PREFIX = "hf://"
 
 
-def read(spec: str, roles: Roles, limits: Limits) -> Dataset:
+def read(spec: str, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Fetch and read ``hf://name``: the asked split, else ``train``. No code of the set is run.
 
     Raises
@@ -32,4 +33,4 @@ def read(spec: str, roles: Roles, limits: Limits) -> Dataset:
     plain = Roles(
         label=roles.label, input=roles.input, source=roles.source, id=roles.id, modality=roles.modality, drop=roles.drop
     )
-    return to_dataset(Columns(table=table, name=name, ids=positions(len(table), f"{split}/")), plain, limits)
+    return to_dataset(Columns(table=table, name=name, ids=positions(len(table), f"{split}/")), plain, limits, means)

@@ -13,6 +13,7 @@ from bezoar.core.errors import InputError
 from bezoar.data.forms.npz import from_splits
 from bezoar.data.intake import mapped, open_file, require_inside, shown, unpacked
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 _NAME = re.compile(r"(?:(?P<split>[\w-]+?)[-_.])?(?P<what>images|labels)[-_.]idx[0-9]-ubyte(?:\.gz)?")
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -30,7 +31,7 @@ def pairs(folder: Path) -> dict[str, dict[str, Path]]:
     return dict(sorted(found.items(), key=lambda item: (item[0] != "train", item[0])))
 
 
-def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
+def read(folder: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Read all pairs of images and labels, the training split first. Unpacked files are mapped, not loaded.
 
     Raises
@@ -53,7 +54,7 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
         (split, read_array(files["images"], limits), read_array(files["labels"], limits))
         for split, files in found.items()
     ]
-    return from_splits(folder.resolve().name, arrays, roles, limits)
+    return from_splits(folder.resolve().name, arrays, roles, limits, means)
 
 
 def read_array(path: Path, limits: Limits) -> NDArray[Any]:

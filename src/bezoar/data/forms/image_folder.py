@@ -2,21 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from bezoar.core.data import Dataset, Unread
 from bezoar.core.errors import InputError
-from bezoar.data import images
+from bezoar.data import pictures
 from bezoar.data.assembly import Draft, finish
-from bezoar.data.intake import files_below, opener, shown
+from bezoar.data.intake import files_below, shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 
 
-def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
+def read(folder: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Read every picture below the class folders. The id of a row is its path in `folder`.
 
     Raises
@@ -48,19 +50,19 @@ def read(folder: Path, roles: Roles, limits: Limits) -> Dataset:
         raise InputError(
             f"{shown(folder)}: neither class folders of pictures nor a data file that Bezoar reads is in it."
         )
-    decoded = images.decode(
-        [opener(path, limits.row_bytes) for path in rows], [_where(path, folder) for path in rows], limits
-    )
-    kept = [path for path, read in zip(rows, decoded.read, strict=True) if read]
+    decoded = pictures.decode(pictures.InFiles(rows, limits), limits, means)
+    read = np.setdiff1d(np.arange(len(rows)), list(decoded.faults))
+    kept, whole = [rows[row] for row in read.tolist()], not decoded.faults
     draft = Draft(
         name=folder.resolve().name,
-        inputs=decoded.images,
+        inputs=decoded.images if whole else means.taken(decoded.images, read),
+        hashes=decoded.hashes if whole else [decoded.hashes[row] for row in read.tolist()],
         labels=pa.array([_text(parts[path][above]) for path in kept], pa.string()),
         ids=[_text("/".join(parts[path])) for path in kept],
-        unread=(*unread, *decoded.unread),
+        unread=(*unread, *decoded.unread(lambda row: _where(rows[row], folder))),
         notes=(*notes[:20], *decoded.notes),
     )
-    return finish(draft, limits)
+    return finish(draft, limits, means)
 
 
 def _where(path: Path, folder: Path) -> str:

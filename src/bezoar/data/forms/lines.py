@@ -12,9 +12,10 @@ from bezoar.data.assembly import nothing_read
 from bezoar.data.columns import Columns, to_dataset
 from bezoar.data.intake import read_bytes, shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 
-def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
+def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Read one row a line. Keys that a row lacks are missing cells; lines that are no object are ``unread``.
 
     Raises
@@ -39,7 +40,7 @@ def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
     if not rows:
         raise nothing_read(path.name, unread)
     table = pa.table({title: _column([row.get(title) for row in rows]) for title in titles})
-    return to_dataset(Columns(table=table, name=path.name, ids=ids, unread=tuple(unread)), roles, limits)
+    return to_dataset(Columns(table=table, name=path.name, ids=ids, unread=tuple(unread)), roles, limits, means)
 
 
 def _object(line: bytes, limits: Limits) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bezoar.data.assembly import Draft, finish, positions
 from bezoar.data.columns import LABELS
 from bezoar.data.intake import mapped, open_file, reason, shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 INPUTS = ("x", "images", "image", "data", "inputs", "features", "X")
 SPLITS = ("train", "val", "valid", "validation", "test", "extra")
@@ -35,7 +36,7 @@ class _Pair:
     labels: str
 
 
-def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
+def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Read the arrays under their usual names, all splits one after another unless one is asked for.
 
     Names such as ``x`` and ``y``, ``images`` and ``labels``, with a split before (``train_images``) or
@@ -63,11 +64,11 @@ def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
             ]
     except (*_DAMAGE, *_DAMAGE_BELOW) as error:
         raise InputError(f"{shown(path)}: damaged npz: {reason(error)}.") from error
-    return from_splits(path.name, arrays, roles, limits)
+    return from_splits(path.name, arrays, roles, limits, means)
 
 
 def from_splits(
-    name: str, splits: list[tuple[str, NDArray[Any], NDArray[Any]]], roles: Roles, limits: Limits
+    name: str, splits: list[tuple[str, NDArray[Any], NDArray[Any]]], roles: Roles, limits: Limits, means: Means
 ) -> Dataset:
     """A set of arrays: (split, inputs, labels), one after another. An empty split name gives plain ids.
 
@@ -84,7 +85,7 @@ def from_splits(
             raise InputError(f"{name}: splits differ in shape: {splits[0][1].shape[1:]} and {inputs.shape[1:]}.")
         ids += positions(len(inputs), f"{split}/" if split else "")
     only = len(splits) == 1
-    values = splits[0][1] if only else np.concatenate([inputs for _, inputs, _ in splits])
+    values = splits[0][1] if only else _joined([inputs for _, inputs, _ in splits], means)
     inputs, faults = _inputs(values, name, roles)
     column = pa.concat_arrays([_labels(labels, name) for _, _, labels in splits]) if not only else None
     draft = Draft(
@@ -94,7 +95,14 @@ def from_splits(
         ids=ids,
         faults=faults,
     )
-    return finish(draft, limits)
+    return finish(draft, limits, means)
+
+
+def _joined(parts: list[NDArray[Any]], means: Means) -> NDArray[Any]:
+    n, shape = sum(map(len, parts)), parts[0].shape[1:]
+    if any(part.dtype != np.uint8 for part in parts):
+        return np.concatenate(parts)
+    return np.concatenate(parts, out=means.room((n, *shape)))
 
 
 def _members(archive: zipfile.ZipFile, path: Path, limits: Limits) -> dict[str, zipfile.ZipInfo]:

@@ -11,12 +11,13 @@ from bezoar.core.errors import InputError
 from bezoar.data.columns import Columns, to_dataset
 from bezoar.data.intake import open_file, shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.spool import Means
 
 _BATCH = 65_536
 """Rows at a time. Every batch carries the dictionaries anew, so small ones would cost more than they save."""
 
 
-def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
+def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """Read a parquet file batch by batch, so that no more than the limit is ever unpacked.
 
     Raises
@@ -30,7 +31,7 @@ def read(path: Path, roles: Roles, limits: Limits) -> Dataset:
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise InputError(f"{shown(path)}: damaged parquet: {shown(error, 160)}.") from error
     name = path.name if path.name != "data.parquet" else path.resolve().parent.name
-    return to_dataset(Columns(table=table, name=name), roles, limits)
+    return to_dataset(Columns(table=table, name=name), roles, limits, means)
 
 
 def _table(stream: pa.NativeFile, path: Path, limits: Limits) -> pa.Table:
