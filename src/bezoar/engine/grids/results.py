@@ -24,8 +24,8 @@ FIGURES = {
     "asr": "ASR",
     "accuracy": "clean accuracy",
 }
-"""Figures of built-in cells, all shares in [0, 1]. A detector's ranking has the first three, the detector "audit" has the
-next three (of its flags), the detector "training" the last two."""
+"""Figures of built-in cells, all shares in [0, 1]. A detector's ranking has the first three, the detector "audit" also
+the next three (of its flags), the detector "training" the last two."""
 TRAINING, AUDIT = "training", "audit"
 """Detectors by name that are none: the poisoned training itself, and the whole audit without controls."""
 UNTOUCHED = "none"
@@ -48,7 +48,7 @@ class Cell:
     rate : share of rows that is poisoned; None where the attack takes none.
     seed : decides the poisoned rows, folds and weights.
     detector, detector_settings : name and all hyperparameters. "training" and "audit" are none of the registry.
-    recipe : how networks are trained; empty where the set's size decides.
+    recipe : how networks are trained; empty for tables, which have a model of their own.
     attack_label, detector_label : for people: the name, with the hyperparameters that differ from their defaults.
     """
 
