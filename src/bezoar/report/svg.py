@@ -1,5 +1,6 @@
 """Small charts as inline SVG: pure functions of numbers. Colours come from the page's style sheet."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,37 @@ class Axis:
         return min(max((at - low) / (high - low), 0.0), 1.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A value at x with the ends of its band."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One line of a chart with several.
+
+    Parameters
+    ----------
+    points : in order of x. None breaks the line: nothing is known there.
+    style : which of the colours and marks, counted from 0; they repeat after :data:`STYLES`.
+    """
+
+    points: tuple[Reading | None, ...]
+    style: int = 0
+
+
+STYLES = 8
+_SHAPES = (
+    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
+    "M-3.7-3.7H3.7V3.7H-3.7z",
+    "M0-5.2 5.2 0 0 5.2-5.2 0z",
+    "M0-5 4.8 3.6H-4.800z",
+)
 SHARE_TICKS = tuple((tick / 100, f"{tick} %") for tick in (0, 25, 50, 75, 100))
 
 
@@ -91,6 +123,66 @@ def curve(
     return _svg(width, height, "".join(marks), "chart", alt=alt)
 
 
+def curves(series: Sequence[Series], *, x: Axis, y: Axis, alt: str, levels: Sequence[float] = ()) -> Markup:
+    """Several lines with their bands and marks; the last is drawn on top.
+
+    Parameters
+    ----------
+    series : what is drawn; which line is which is said beside the chart, with :func:`sign`.
+    x, y : axes. A tick's text may hold a line break.
+    alt : what the chart shows, for those who cannot see it.
+    levels : heights of dashed lines across.
+    """
+    width, height, left, right, top, bottom = 340, 262, 50, 22, 12, 62
+
+    def px(value: float) -> str:
+        return f"{left + x.place(value) * (width - left - right):.1f}"
+
+    def py(value: float) -> str:
+        return f"{height - bottom - y.place(value) * (height - top - bottom):.1f}"
+
+    marks = [_frame(x, y, (px, py), (left, width - right, height - bottom))]
+    for value in levels:
+        marks.append(f'<line class="chance" x1="{left}" x2="{width - right}" y1="{py(value)}" y2="{py(value)}"/>')
+    for one in series:
+        marks.append(f'<g class="s{one.style % STYLES}">')
+        # Runs of readings between gaps: what is unknown is not drawn over.
+        for known, run in itertools.groupby(one.points, lambda point: point is not None):
+            if known:
+                marks.append(_run([point for point in run if point is not None], px, py, one.style))
+        marks.append("</g>")
+    return _svg(width, height, "".join(marks), "chart", alt=alt)
+
+
+def sign(style: int | None) -> Markup:
+    """The line and mark of a series, or the dashed line of a level where None, to stand before its name."""
+    if style is None:
+        body = '<path class="chance" d="M1 8H25"/>'
+    else:
+        body = f'<g class="s{style % STYLES}"><path class="line" d="M2 8H24"/>{_mark(style, "13", "8")}</g>'
+    return _svg(26, 16, body, "sign", hidden=True)
+
+
+def _run(points: Sequence[Reading], px: Place, py: Place, style: int) -> str:
+    drawn = [(px(p.x), py(p.y), py(p.low), py(p.high)) for p in points]
+    marks = []
+    if len(drawn) > 1:
+        edge = [f"{x},{high}" for x, _, _, high in drawn] + [f"{x},{low}" for x, _, low, _ in drawn[::-1]]
+        marks.append(f'<polygon class="band" points="{" ".join(edge)}"/>')
+        marks.append(f'<polyline class="line" points="{" ".join(f"{x},{y}" for x, y, _, _ in drawn)}"/>')
+    else:
+        marks.extend(f'<line class="whisker" x1="{x}" x2="{x}" y1="{low}" y2="{high}"/>' for x, _, low, high in drawn)
+    marks.extend(_mark(style, x, y) for x, y, _, _ in drawn)
+    return "".join(marks)
+
+
+def _mark(style: int, x: str, y: str) -> str:
+    """One of eight shapes around a point: four filled, four hollow."""
+    shape = _SHAPES[style % len(_SHAPES)]
+    hollow = " hollow" if style % STYLES >= len(_SHAPES) else ""
+    return f'<path class="dot{hollow}" transform="translate({x} {y})" d="{shape}"/>'
+
+
 def _frame(x: Axis, y: Axis, place: tuple[Place, Place], box: tuple[int, int, int]) -> str:
     px, py = place
     left, right, bottom = box
@@ -100,9 +192,12 @@ def _frame(x: Axis, y: Axis, place: tuple[Place, Place], box: tuple[int, int, in
         marks.append(f'<text x="{left - 7}" y="{py(value)}" dy="0.34em" text-anchor="end">{escape(label)}</text>')
     for value, label in x.ticks:
         marks.append(f'<line class="tick" x1="{px(value)}" x2="{px(value)}" y1="{bottom}" y2="{bottom + 4}"/>')
-        marks.append(f'<text x="{px(value)}" y="{bottom + 17}" text-anchor="middle">{escape(label)}</text>')
-    middle = (left + right) / 2
-    marks.append(f'<text class="axis" x="{middle}" y="{bottom + 36}" text-anchor="middle">{escape(x.name)}</text>')
+        for line, text in enumerate(label.split("\n")):
+            at = f'x="{px(value)}" y="{bottom + 17 + 15 * line}" text-anchor="middle"'
+            marks.append(f"<text {at}>{escape(text)}</text>")
+    lines = max((label.count("\n") for _, label in x.ticks), default=0)
+    at = f'x="{(left + right) / 2}" y="{bottom + 36 + 15 * lines}" text-anchor="middle"'
+    marks.append(f'<text class="axis" {at}>{escape(x.name)}</text>')
     marks.append(f'<line class="tick" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
     return "".join(marks)
 
