@@ -21,6 +21,8 @@ _LARGEST_GRAM = 1024
 _LARGEST_LANCZOS = 2**26
 # Numbers that are converted at a time: a block of them stays near the processor.
 _BLOCK = 2**20
+# Numbers up to which double precision costs too little to do without.
+_ALWAYS_DOUBLE = 2**21
 # Rows left out are subtracted from the sums unless they outweigh what is left by more than this: then digits would go.
 _OUTWEIGHS = 1e3
 
@@ -34,12 +36,13 @@ class Moments:
     scatter: Floats
 
     @classmethod
-    def of(cls, features: NDArray[Any]) -> "Moments":
-        """Of these rows (n, d), n >= 1, in two passes."""
-        mean = sum(x.sum(axis=0) for _, x in _blocks(features)) / len(features)
+    def of(cls, features: NDArray[Any], *, products: Any = np.float64) -> "Moments":
+        """Of these rows (n, d), n >= 1, in two passes; sums of products within a block of rows are made in `products`."""
+        mean = sum(x.sum(axis=0, dtype=np.float64) for _, x in _blocks(features, products)) / len(features)
+        centre = mean.astype(products)
         scatter = np.zeros((features.shape[1], features.shape[1]))
-        for _, x in _blocks(features):
-            x = x - mean
+        for _, x in _blocks(features, products):
+            x = x - centre
             scatter += x.T @ x
         return cls(len(features), mean, scatter)
 
@@ -113,10 +116,10 @@ class Location:
     def distances(self, features: NDArray[Any]) -> Floats:
         """(n,) squared Mahalanobis distances divided by d: near 1 for rows like those it was made of.
 
-        Features in half or single precision are whitened in single precision: an error of about 1e-4 at most, where
-        the covariance is as ill-conditioned as shrinking leaves it.
+        More than two million numbers in half or single precision are whitened in single precision: an error of about
+        1e-4 at most, where the covariance is as ill-conditioned as shrinking leaves it.
         """
-        dtype = np.float64 if features.dtype == np.float64 else np.float32
+        dtype = _precision(features)
         solve = linalg.get_blas_funcs("trsm", dtype=dtype)
         factor, centre = np.asfortranarray(self.factor, dtype=dtype), self.centre.astype(dtype)
         found = np.empty(len(features))
@@ -178,7 +181,7 @@ def _principal(features: NDArray[Any], count: int) -> tuple[Floats, Floats]:
     if not side:
         return np.zeros(d), np.empty((0, d))
     if d <= n and (d <= _LARGEST_GRAM or n * d > _LARGEST_LANCZOS):
-        moments = Moments.of(features)
+        moments = Moments.of(features, products=_precision(features))
         values, vectors = _top_pairs(moments.scatter, count)
         mean, directions = moments.mean, vectors.T
     else:
@@ -259,6 +262,11 @@ def _median(features: NDArray[Any]) -> Floats:
         columns.partition((low, high), axis=1)
         median[start : start + step] = columns[:, [low, high]].mean(axis=1, dtype=np.float64)
     return median
+
+
+def _precision(features: NDArray[Any]) -> type[np.floating[Any]]:
+    """Double for doubles, and where it costs little; else single."""
+    return np.float64 if features.dtype == np.float64 or features.size <= _ALWAYS_DOUBLE else np.float32
 
 
 def _blocks(features: NDArray[Any], dtype: Any = np.float64) -> Iterator[tuple[slice, NDArray[Any]]]:

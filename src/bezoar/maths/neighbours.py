@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 # Rows whose exact distances are recomputed at a time: bounds memory at rows x k x d doubles.
 _BLOCK = 1024
 
+Neighbours = tuple[NDArray[np.float64], NDArray[np.intp]]
+"""Distances (n, m), rising along a row, and indices (n, m) of the rows at those distances."""
 
-def nearest(features: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+
+def nearest(features: NDArray[Any], k: int) -> Neighbours:
     """The `k` nearest other rows of every row, by Euclidean distance.
 
     A row is never its own neighbour, however many duplicates it has. Rows at equal distance come in index order; which

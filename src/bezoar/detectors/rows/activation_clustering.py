@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Validated
+from bezoar.detectors.rows.geometry import block_components
 from bezoar.maths.clustering import excess_silhouette, split_in_two
-from bezoar.maths.linear import leading_components
 
 # Fewer rows than this do not tell two clusters from one.
 _FEWEST = 20
@@ -52,12 +52,9 @@ class ActivationClustering(Validated):
         """(n,) in [0, 1]: excess silhouette of the class, times how clearly and how small a cluster the row is in."""
         rng = np.random.default_rng(self.seed)
         scores = np.zeros(len(trace.data))
-        for rows in trace.blocks():
-            if len(rows) < _FEWEST:
-                continue
-            x = leading_components(trace.features[rows], self.components)
+        for rows, components in block_components(trace, self.components, fewest=_FEWEST):
             # Half-way to whitening: a trigger that is not the loudest direction is still heard, and noise not amplified.
-            x /= np.sqrt(x.std(axis=0))
+            x = components / np.sqrt(components.std(axis=0))
             split = split_in_two(x)
             if split is None:
                 continue

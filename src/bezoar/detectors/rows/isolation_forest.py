@@ -10,7 +10,7 @@ from sklearn.ensemble import IsolationForest as Forest
 from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Validated
-from bezoar.maths.linear import leading_components
+from bezoar.detectors.rows.geometry import block_components
 
 # Fewer rows than this leave nothing to isolate from.
 _FEWEST = 8
@@ -48,10 +48,7 @@ class IsolationForest(Validated):
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) in (0, 1], 0.5 for rows of classes too small to judge."""
         scores = np.full(len(trace.data), _NEUTRAL)
-        for rows in trace.blocks():
-            if len(rows) < _FEWEST:
-                continue
-            x = leading_components(trace.features[rows], self.components)
+        for rows, x in block_components(trace, self.components, fewest=_FEWEST):
             if x.shape[1]:
                 forest = Forest(n_estimators=self.trees, random_state=self.seed)
                 scores[rows] = -forest.fit(x).score_samples(x)

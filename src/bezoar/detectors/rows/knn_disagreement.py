@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Positive, Validated
-from bezoar.maths.linear import leading_components
-from bezoar.maths.neighbours import nearest
+from bezoar.detectors.rows.geometry import fold_neighbours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +42,7 @@ class KnnDisagreement(Validated):
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) in [0, 1]: 1 where all neighbours disagree."""
         scores = np.zeros(len(trace.data))
-        for rows in trace.folds():
-            x = leading_components(trace.features[rows], self.components)
-            # On the unit sphere the Euclidean order is the order of angles.
-            lengths = np.linalg.norm(x, axis=1, keepdims=True)
-            x = np.divide(x, lengths, out=np.zeros_like(x), where=lengths > 0)
-            distances, neighbours = nearest(x, self.k)
+        for rows, (distances, neighbours) in fold_neighbours(trace, self.k, self.components):
             if neighbours.shape[1] == 0:
                 continue
             mean = distances.mean(axis=1, keepdims=True)
