@@ -132,8 +132,13 @@ IMAGES = DatasetSummary(
     sources=4,
 )
 CHECKS = (
-    Check(name="backdoor", status=Status.FOUND, detail="A trigger towards class 7 was recovered and confirmed."),
-    Check(name="label errors", status=Status.FOUND, detail="48 rows disagree with models that never saw them."),
+    Check(name="backdoor", status=Status.FOUND, codes=("BZ101",)),
+    Check(
+        name="label errors",
+        status=Status.FOUND,
+        detail="48 rows disagree with models that never saw them.",
+        codes=("BZ102", "BZ103"),
+    ),
     Check(name="contradicting duplicates", status=Status.CLEAN, detail="No input occurs with two labels."),
     Check(name="subgroup flips", status=Status.NOT_APPLICABLE, detail="Images carry no columns to form subgroups of."),
 )

@@ -9,6 +9,7 @@ import pytest
 from bezoar.cli.main import run
 from bezoar.core.trigger import Stamp
 from bezoar.data import read
+from disk import fill_after
 
 
 @pytest.fixture
@@ -85,6 +86,16 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_status_3(tmp_path, caps
     (tmp_path / "out").write_text("a file is in the way")
     assert run(["attack", "badnets", "digits", "--out", str(tmp_path / "out")]) == 3
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("room", range(4))
+def test_a_disk_that_fills_up_leaves_no_poisoned_set_without_its_truth(tmp_path, capsys, monkeypatch, room):
+    fill_after(monkeypatch, room)
+    assert run(["attack", "badnets", "digits", "--out", str(tmp_path / "out")]) == 3
+    assert "No space left" in capsys.readouterr().err
+    written = set(files(tmp_path / "out"))
+    assert len(written) == room
+    assert "data.parquet" not in written
 
 
 def test_a_condition_and_a_supplier_choose_the_rows(tmp_path, table):

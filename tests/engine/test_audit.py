@@ -24,7 +24,7 @@ FAST = Settings(controls=False, detectors=("confident_learning",))
 def told(report):
     """The report's JSON without what differs from run to run: when it ran and how long it took."""
     parts = json.loads(document.dump(report))
-    for name in ("started", "seconds", "stages"):
+    for name in ("started", "seconds", "stages", "cpu_seconds", "peak_bytes"):
         del parts["run"][name]
     return parts
 
@@ -70,6 +70,15 @@ class TestPoisonedDigits:
         tampered = [row for row in rows if row["code"] == "BZ101"]
         assert tampered
         assert all(row["suggested_label"] is None and row["label"] == "3" for row in tampered)
+
+    def test_every_finding_belongs_to_a_check_that_found_something_and_the_other_way_about(
+        self, poisoned_digits, flipped_cells
+    ):
+        for audited in (poisoned_digits, flipped_cells):
+            codes = {finding.code for finding in audited.report.findings}
+            found = [check.codes for check in audited.report.checks if check.status is Status.FOUND]
+            assert all(codes & set(each) for each in found)
+            assert codes <= {code for each in found for code in each}
 
     def test_flagged_rows_and_codes_agree(self, poisoned_digits):
         rows = poisoned_digits.report.rows

@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bezoar.core.errors import InputError
+from bezoar.core.errors import InputError, OutputError
 from bezoar.data import read
 from bezoar.engine.repair import apply, repair_data, suspicion_of
 from bezoar.mitigations.data.filter import Filter
 from bezoar.mitigations.data.quarantine import Quarantine
 from bezoar.mitigations.data.relabel import Relabel
+from disk import fill_after
 
 
 def test_a_report_about_other_rows_is_refused(poisoned_digits, clean_digits):
@@ -55,6 +56,20 @@ def test_what_is_written_reads_back_and_nothing_is_lost(poisoned_digits, tmp_pat
         assert left | set(aside.ids) == set(data.ids)
         assert not left & set(aside.ids)
     assert data.merkle_root == record["merkle_root_before"] == root, "the audited set stays as it is"
+
+
+@pytest.mark.parametrize("room", range(4))
+def test_a_disk_that_fills_up_leaves_no_repaired_set_without_the_rows_it_lacks(
+    poisoned_digits, tmp_path, monkeypatch, room
+):
+    """Rows set aside, reasons, repaired set, record: with room for fewer, the set is there only after what it lacks."""
+    fill_after(monkeypatch, room)
+    with pytest.raises(OutputError, match="No space left"):
+        repair_data(poisoned_digits.data, poisoned_digits.report, Quarantine(), name="quarantine", out=tmp_path)
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(written) == room
+    if "data.parquet" in written:
+        assert written >= {"quarantine/data.parquet", "quarantine/reasons.parquet"}
 
 
 def test_relabelled_sevens_are_sevens_again(poisoned_digits):

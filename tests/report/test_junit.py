@@ -33,6 +33,15 @@ def test_what_was_not_read_is_an_error_of_its_own():
     assert parse(clean_report()).get("errors") == "0"
 
 
+def test_a_failure_names_the_findings_of_its_check_and_where_to_read_about_them():
+    report = image_report()
+    (trigger,) = (finding for finding in report.findings if finding.code == "BZ101")
+    failure = parse(report).find("testcase[@name='backdoor']/failure")
+    assert failure.get("type") == "BZ101"
+    assert failure.get("message") == f"BZ101 {trigger.summary}"
+    assert "bezoar explain BZ101" in failure.text
+
+
 def test_findings_and_what_would_have_been_missed_are_in_the_output():
     text = parse(image_report()).find("system-out").text
     assert "BZ101 critical, confirmed" in text

@@ -46,12 +46,13 @@ def attack(
     poisoned = method.poison(clean, np.random.default_rng(seed))
 
     options.prepare_folder(out, [data], ("data.parquet", "attack.json", "trigger.npz", "truth.parquet"))
-    write(poisoned.data, out)
+    # The truth comes first: a poisoned set that is there is never without it.
     files.write_atomically(out / "truth.parquet", lambda file: _write_truth(name, clean, poisoned, file))
     if isinstance(poisoned.trigger, Stamp):
         files.write_bytes(out / "trigger.npz", poisoned.trigger.to_bytes())
     record = _record(name, method, seed, clean, poisoned)
     files.write_text(out / "attack.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    write(poisoned.data, out)
     typer.echo(f"{name}: changed {int(poisoned.changed.sum()):,} of {len(clean):,} rows of {clean.name} -> {out}")
 
 

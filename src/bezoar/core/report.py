@@ -107,11 +107,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One question the audit asked, and how it ended."""
+    """One question the audit asked, and how it ended. ``codes`` are those of the findings that it can make."""
 
     name: str
     status: Status
     detail: str = ""
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +183,11 @@ class UnreadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """Enough to run the audit again and to judge how it ran."""
+    """Enough to run the audit again and to judge how it ran.
+
+    ``stages`` are seconds by stage, ``cpu_seconds`` those of processors (of the program itself, without its workers),
+    ``peak_bytes`` the most memory that the program held during it.
+    """
 
     command: str
     arguments: dict[str, Any]
@@ -193,6 +198,8 @@ class RunRecord:
     stages: dict[str, float]
     versions: dict[str, str]
     hardware: dict[str, str]
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     trusted: bool = False
     notes: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from bezoar.core.data import Dataset, Modality
 from bezoar.core.errors import InputError
 from bezoar.core.registry import lookup
 from bezoar.core.report import Check, Evidence, PowerRow, Report, Status
+from bezoar.data.spool import release
 from bezoar.engine.backdoor import Hypothesis, retry
 from bezoar.engine.controls import measure, spike
 from bezoar.engine.findings import FLOOD
@@ -30,6 +31,8 @@ from bezoar.learn.training import train
 
 FEWEST_ROWS = 40
 """Fewer rows than this allow no claim."""
+RELEASED_FROM = 0.8
+"""Share of the memory that may be used from which pages of mapped images are given back."""
 FEWEST_OF_A_CLASS = 8
 """A class of fewer rows is judged with the rest but cannot be one of the two that an audit needs."""
 
@@ -50,7 +53,7 @@ def audit(data: Dataset, settings: Settings) -> Report:
         lookup("detectors", name)
     if settings.trusted is not None:
         settings = dataclasses.replace(settings, trusted=_aligned(settings.trusted, data))
-    return _Audit(data=data, settings=settings).run()
+    return _Audit(data=data, settings=settings, watch=_watch(data, settings)).run()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ class _Audit:
 
     data: Dataset
     settings: Settings
-    watch: Stopwatch = field(default_factory=Stopwatch)
+    watch: Stopwatch
 
     def run(self) -> Report:
         # Each stage has its own stream, so that leaving one out changes no other.
@@ -172,23 +175,27 @@ class _Audit:
                 name="backdoor triggers",
                 status=_status(bool(judgement.hypotheses)) if image else Status.NOT_APPLICABLE,
                 detail="" if image else "Fixed triggers are sought in images only.",
+                codes=("BZ101",),
             ),
-            _of_labels("wrong labels", labels, found=bool(labels.flagged.any())),
-            _of_labels("systematic label flips", labels, found=bool(labels.pairs or labels.systems)),
+            _of_labels("wrong labels", ("BZ102", "BZ103"), labels, found=bool(labels.flagged.any())),
+            _of_labels("systematic label flips", ("BZ103",), labels, found=bool(labels.pairs or labels.systems)),
             Check(
                 name="repeated images",
                 status=_status(bool((judgement.copies >= FLOOD).any())) if image else Status.NOT_APPLICABLE,
                 detail="" if image else "Equal rows of a table are often honest.",
+                codes=("BZ106",),
             ),
             Check(
                 name="contradicting copies",
                 status=_status(bool(judgement.contradicting.any())) if image else Status.NOT_APPLICABLE,
                 detail="" if image else "Equal rows of a table may honestly differ in label.",
+                codes=("BZ104",),
             ),
             Check(
                 name="sources",
                 status=Status.NOT_APPLICABLE if self.data.source is None else Status.CLEAN,
                 detail="The set names no sources." if self.data.source is None else "",
+                codes=("BZ105",),
             ),
             *scores.failed,
         )
@@ -217,18 +224,28 @@ class _Share:
         self.tell(min(1.0, self.done / self.total))
 
 
+def _watch(data: Dataset, settings: Settings) -> Stopwatch:
+    """A watch that gives mapped images' pages back whenever much of the memory that may be used is."""
+    memory = settings.means.memory
+    if memory is None or data.modality is not Modality.IMAGE:
+        return settings.watch
+    return dataclasses.replace(
+        settings.watch, watched=lambda held: release(data.images) if held > RELEASED_FROM * memory else None
+    )
+
+
 def _status(found: bool) -> Status:
     return Status.FOUND if found else Status.CLEAN
 
 
-def _of_labels(name: str, labels: Labels, *, found: bool) -> Check:
+def _of_labels(name: str, codes: tuple[str, ...], labels: Labels, *, found: bool) -> Check:
     if labels.judged:
-        return Check(name=name, status=_status(found))
+        return Check(name=name, status=_status(found), codes=codes)
     detail = (
         "Models foretell the labels of rows that they never saw no better than the frequencies of the classes do, so "
         "nothing can be said of single labels."
     )
-    return Check(name=name, status=Status.FAILED, detail=detail)
+    return Check(name=name, status=Status.FAILED, detail=detail, codes=codes)
 
 
 def _aligned(trusted: Dataset, data: Dataset) -> Dataset:

@@ -32,8 +32,7 @@ def findings(
     found = [
         *(_backdoor(data, hypothesis, judgement, own) for hypothesis in judgement.hypotheses),
         *_labels(data, judgement),
-        *_contradictions(data, judgement),
-        *_repeated(data, judgement),
+        *_copies(data, judgement),
         *_sources(sources),
     ]
     if data.unread:
@@ -199,35 +198,37 @@ def _group(data: Dataset, judgement: Judgement, group: Subgroup) -> Finding:
     )
 
 
-def _contradictions(data: Dataset, judgement: Judgement) -> Iterator[Finding]:
-    rows = np.flatnonzero(judgement.contradicting)
-    if len(rows):
-        yield _finding(
+def _copies(data: Dataset, judgement: Judgement) -> Iterator[Finding]:
+    most = int(judgement.copies.max(initial=0))
+    kinds = (
+        (
             "BZ104",
-            severity=Severity.MEDIUM,
-            confirmed=True,
-            subject="equal images",
-            summary=f"{len(rows):,} rows have an exact copy that carries another label: both cannot be right.",
-            rows=len(rows),
-            evidence=(_share("rows with a contradicting copy", len(rows), len(data)),),
-            exhibits=_worst(data, judgement, rows, "BZ104"),
-        )
-
-
-def _repeated(data: Dataset, judgement: Judgement) -> Iterator[Finding]:
-    rows = np.flatnonzero(judgement.copies >= FLOOD)
-    if len(rows):
-        most = int(judgement.copies.max())
-        yield _finding(
+            Severity.MEDIUM,
+            judgement.contradicting,
+            "have an exact copy that carries another label: both cannot be right",
+            "rows with a contradicting copy",
+        ),
+        (
             "BZ106",
-            severity=Severity.LOW,
-            confirmed=True,
-            subject="equal images",
-            summary=f"{len(rows):,} rows show images that occur {FLOOD} times or more, one of them {most:,} times.",
-            rows=len(rows),
-            evidence=(_share("rows with so many copies", len(rows), len(data)),),
-            exhibits=_worst(data, judgement, rows, "BZ106"),
-        )
+            Severity.LOW,
+            judgement.copies >= FLOOD,
+            f"show images that occur {FLOOD} times or more, one of them {most:,} times",
+            "rows with so many copies",
+        ),
+    )
+    for code, severity, found, what, share in kinds:
+        rows = np.flatnonzero(found)
+        if len(rows):
+            yield _finding(
+                code,
+                severity=severity,
+                confirmed=True,
+                subject="equal images",
+                summary=f"{len(rows):,} rows {what}.",
+                rows=len(rows),
+                evidence=(_share(share, len(rows), len(data)),),
+                exhibits=_worst(data, judgement, rows, code),
+            )
 
 
 def _sources(sources: tuple[SourceRow, ...]) -> Iterator[Finding]:

@@ -44,19 +44,20 @@ def apply(data: Dataset, report: Report, mitigation: Mitigation) -> Subject:
 
 
 def repair_data(data: Dataset, report: Report, mitigation: Mitigation, *, name: str, out: Path) -> dict[str, Any]:
-    """Write the repaired set to `out`, what was taken out to `out`/quarantine with reasons, and ``repair.json`` last.
+    """Write what was taken out to `out`/quarantine with reasons, the repaired set to `out`, and ``repair.json`` last.
 
     Returns
     -------
     The record: what was done to how many rows, and the digests before and after.
     """
     repaired = apply(data, report, mitigation)
-    write(repaired.data, out)
+    # What is taken out comes first: a repaired set that is there is never without the rows it lacks.
     aside = repaired.set_aside
     if aside is not None and len(aside):
         write(aside, out / "quarantine")
         reasons = pa.table({"id": aside.ids.tolist(), "reason": list(repaired.reasons)})
         write_atomically(out / "quarantine" / "reasons.parquet", lambda stream: pa.parquet.write_table(reasons, stream))
+    write(repaired.data, out)
     before = dict(zip(data.ids.tolist(), data.labels.tolist(), strict=True))
     changed = sum(before[i] != label for i, label in zip(repaired.data.ids, repaired.data.labels.tolist(), strict=True))
     record = {

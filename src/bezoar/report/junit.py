@@ -16,7 +16,7 @@ def render(report: Report) -> str:
     if shown.unread:
         listed = "; ".join(f"{row.where}: {row.why}" for row in shown.unread[:_MOST_LISTED])
         detail = f"{shown.dataset.unread or len(shown.unread):,} not read. {listed}"
-        checks.append(Check(name="everything was read", status=Status.FAILED, detail=detail))
+        checks.append(Check(name="everything was read", status=Status.FAILED, detail=detail, codes=("BZ108",)))
     counts = {
         plural: str(sum(check.status is status for check in checks))
         for plural, status in (
@@ -41,10 +41,14 @@ def _case(suite: ET.Element, check: Check, report: Document) -> None:
     case = ET.SubElement(suite, "testcase", {"classname": f"bezoar.{report.kind}", "name": check.name})
     outcome = _OUTCOMES.get(check.status)
     if outcome is not None:
-        mark = ET.SubElement(case, outcome, {"message": check.detail or str(check.status)})
+        told = [finding for finding in wording.ordered(report) if finding.code in check.codes]
+        lines = [check.detail] if check.detail else [f"{finding.code} {finding.summary}" for finding in told]
+        mark = ET.SubElement(case, outcome, {"message": " ".join(lines) or str(check.status)})
         if outcome != "skipped":
-            mark.set("type", str(check.status))
-            mark.text = check.detail
+            mark.set("type", " ".join(sorted({finding.code for finding in told})) or str(check.status))
+            mark.text = "\n".join(
+                [*lines, *(f"See `bezoar explain {code}`." for code in sorted({f.code for f in told}))]
+            )
 
 
 def _summary(report: Document) -> list[str]:

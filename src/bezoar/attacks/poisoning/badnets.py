@@ -31,8 +31,8 @@ class BadNets(Validated):
 
     Parameters
     ----------
-    rate : share of all rows that are changed, in (0, 1]. With neither `rate` nor `count`: 0.1, the least
-        that the paper plants.
+    rate : share of all rows that are changed, in (0, 1]. With neither `rate` nor `count`: 0.1, the
+        customary rate in benchmarks of this attack.
     count : number of rows that are changed, instead of `rate`.
     target : class the attacker wants to see, by name or index.
     size : side of the square patch in pixels. By default 3 for images up to 32 pixels and in

@@ -34,10 +34,10 @@ class Blended(Validated):
     Parameters
     ----------
     rate : share of all rows that are changed, in (0, 1]. With neither `rate` nor `count`: 0.1, the
-        customary rate in benchmarks of this attack (the paper gives absolute counts, such as 115 rows).
+        customary rate in benchmarks of this attack.
     count : number of rows that are changed, instead of `rate`.
     target : class the attacker wants to see, by name or index.
-    opacity : weight of the pattern, in (0, 1]. 0.2 as in the paper.
+    opacity : weight of the pattern, in (0, 1]. 0.2 is customary in benchmarks of this attack.
     image : file of a picture to blend in, scaled to the images. By default random pixels from the seed,
         the paper's second kind of pattern.
     supplier : only rows of this source are changed. The rate stays a share of all rows.
@@ -45,7 +45,7 @@ class Blended(Validated):
     References
     ----------
     Chen, Liu, Li, Lu, Song. Targeted Backdoor Attacks on Deep Learning Systems Using Data Poisoning.
-    arXiv 1712.05526, 2017, section 4 ("blended injection strategy").
+    arXiv 1712.05526, 2017, "pattern-key strategies", the blended injection strategy.
     """
 
     rate: Fraction | None = None
