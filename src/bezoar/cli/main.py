@@ -50,6 +50,7 @@ for _name, _module, _attribute in (
     ("repair", "repair", "repair"),
     ("attack", "attack", "attack"),
     ("evaluate", "evaluate", "evaluate"),
+    ("bench", "bench", "app"),
     ("manifest", "manifest", "app"),
     ("explain", "explain", "explain"),
     ("list", "listing", "listing"),

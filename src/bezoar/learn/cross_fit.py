@@ -40,6 +40,7 @@ def cross_fit(
     device: torch.device | None = None,
     progress: Progress | None = None,
     checkpoints: Path | None = None,
+    one_core: bool = False,
 ) -> CrossFit:
     """Train a model on all folds but one, for each fold, and let it judge the rows of that one.
 
@@ -52,6 +53,7 @@ def cross_fit(
     recipe : how networks are trained; chosen by size where None. Tables have their own model.
     progress : told of rows passed, from more than one thread. What it raises ends the trainings.
     checkpoints : folder from which a stopped training is resumed. Tables train too fast to need it.
+    one_core : train one fold after the other, for callers that have other work for the other processors.
 
     Raises
     ------
@@ -89,7 +91,8 @@ def cross_fit(
         held, features = model.predict_with_features(data.images[unseen])
         return _Half(model=model, losses=losses, held_out=held, features=features)
 
-    halves = _side_by_side(fit, stop) if device.type == "cpu" else [fit(index) for index in range(IMAGE_FOLDS)]
+    beside = device.type == "cpu" and not one_core
+    halves = _side_by_side(fit, stop) if beside else [fit(index) for index in range(IMAGE_FOLDS)]
     unseen = [fold == index for index in range(IMAGE_FOLDS)]
     return CrossFit(
         trace=Trace(

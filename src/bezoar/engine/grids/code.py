@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Iterable
 from pathlib import Path
 
-import bezoar
 from bezoar.core.digest import framed
 
 ROOMS = ("core", "maths", "data", "learn", "attacks", "detectors", "mitigations", "engine")
@@ -14,7 +13,7 @@ ROOMS = ("core", "maths", "data", "learn", "attacks", "detectors", "mitigations"
 
 def package_code() -> str:
     """SHA-256 over the names and contents of Bezoar's own sources, up to the engine's floor."""
-    root = Path(bezoar.__file__).parent
+    root = Path(__file__).parents[2]
     files = sorted(path for room in ROOMS for path in (root / room).rglob("*.py"))
     parts = (part for path in files for part in (path.relative_to(root).as_posix().encode(), path.read_bytes()))
     return hashlib.sha256(framed(parts)).hexdigest()

@@ -78,8 +78,8 @@ class Grid(BaseModel):
     device: str = "auto"
 
 
-def read_grid(path: Path) -> Grid:
-    """The grid in a YAML file.
+def read_grid(path: Path, replaced: Mapping[str, Any] | None = None) -> Grid:
+    """The grid in a YAML file, with some of its keys replaced.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def read_grid(path: Path) -> Grid:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold keys such as `attacks` and `data`. Got {type(content).__name__}.")
-    return make_grid(content, where=str(path))
+    return make_grid({**content, **(replaced or {})}, where=str(path))
 
 
 def make_grid(content: Mapping[str, Any], *, where: str) -> Grid:

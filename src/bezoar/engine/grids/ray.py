@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,15 +76,17 @@ def connected(address: str, *, workers: int | None = None) -> Iterator[Ray]:
         import ray
     except ImportError as error:
         raise UsageError("`--ray` needs Ray, which is not installed. Run: pip install 'bezoar[ray]'.") from error
-    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
-    if address == "auto":
-        try:
-            ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError:
-            ray.init(address="local", num_cpus=workers or os.cpu_count(), **quiet)
-    else:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address != "auto":
         _require_answer(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Tip: In future versions of Ray", FutureWarning)
+        try:
+            ray.init(address=address, **quiet)
+        except ConnectionError:
+            if address != "auto":
+                raise
+            ray.init(address="local", num_cpus=workers or os.cpu_count(), include_dashboard=False, **quiet)
     try:
         yield Ray(workers=int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]  # Ray leaves it untyped
     finally:

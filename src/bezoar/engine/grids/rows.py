@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bezoar.core.attack import Poisoned
-from bezoar.core.data import Dataset, Modality
+from bezoar.core.data import Dataset
 from bezoar.core.errors import OutputError
 from bezoar.core.registry import lookup
 from bezoar.engine.audit import audit
@@ -122,16 +122,15 @@ class _Row:
 def _train(task: Task, clean: Dataset) -> _Row:
     cell = task.first
     poisoned = planted(cell, clean)
-    device = resolve(task.device)
-    beside = task.alone and clean.modality is Modality.IMAGE
-    with contextlib.nullcontext() if beside else _one_core():
+    with _one_core():
         fit = cross_fit(
             poisoned.data,
             # The stream of an audit at this seed, see the class.
             np.random.default_rng(cell.seed).spawn(1)[0],
             recipe=Recipe(**cell.recipe) if cell.recipe else None,
-            device=device,
+            device=resolve(task.device),
             checkpoints=task.folder / "training",
+            one_core=not task.alone,
         )
     return _Row(task=task, clean=clean, poisoned=poisoned, fit=fit)
 
