@@ -119,6 +119,7 @@ def page(results: Results) -> str:
             planned=len(results.planned),
             counts={status: len(results.ended(status)) for status in ("done", "failed", "not_applicable")},
             missing=len(results.missing),
+            took=wording.seconds(sum(result.seconds for result in results.results.values())),
             titles=FIGURES,
             figures=figures,
             boards=boards,
@@ -133,26 +134,12 @@ def page(results: Results) -> str:
             gaps_left_out=max(len(gaps) - _MOST_GAPS, 0),
             runs=[_record(run) for run in results.runs[-_MOST_RUNS:][::-1]],
             runs_left_out=max(len(results.runs) - _MOST_RUNS, 0),
-            in_words=in_words,
-            spread=spread,
+            in_words=cells.in_words,
+            spread=cells.spread,
             warmth=_warmth,
             sign=svg.sign,
         )
     )
-
-
-def in_words(figure: str, value: float) -> str:
-    """A figure's value: areas as decimals, as the field writes them, other shares as per cent, unknown ones plainly."""
-    if figure in ("auroc", "ap"):
-        return f"{value:.3f}"
-    return wording.share(value) if figure in FIGURES else wording.number(value, "")
-
-
-def spread(figure: str, low: float | None, high: float | None) -> str:
-    """The ends of a figure's range or interval; empty where there are none."""
-    if low is None or high is None:
-        return ""
-    return f"{in_words(figure, low)} to {in_words(figure, high)}"
 
 
 def _within(groups: Iterable[Group], size: Callable[[Group], int], most: int) -> tuple[list[Group], int]:
@@ -196,7 +183,7 @@ def _lead(boards: Sequence[Board]) -> str:
         with_it = f", not told apart from {', '.join(level[:3])}" if level else ""
         more = f" and {len(level) - 3} more" if len(level) > 3 else ""
         told.append(
-            f"By {FIGURES[board.figure]} {first.method.label} leads at {in_words(board.figure, first.mean)}{with_it}{more}."
+            f"By {FIGURES[board.figure]} {first.method.label} leads at {cells.in_words(board.figure, first.mean)}{with_it}{more}."
         )
     return " ".join(told) or "No detector has a figure to be ranked by."
 

@@ -5,10 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bezoar.engine.grids.results import FIGURES, TRAINING, UNTOUCHED, Cell, Measured, Result, Results, digest
-from bezoar.report import safe
+from bezoar.report import safe, wording
 
 RANKING = ("auroc", "ap", "tpr_at_fpr1")
 """Figures by which detectors are ranked."""
+AREAS = ("auroc", "ap")
+"""Figures that are written as decimals; the other known ones are rates, written as per cent."""
+SECONDS = "seconds"
+"""The time of a cell, named as a figure is."""
 LABEL = 60
 """Characters of a name that are shown."""
 
@@ -185,6 +189,20 @@ def absence(result: Result | None, figure: str) -> tuple[str, str]:
     if measured is None or measured.value is None:
         return "no figure", measured.reason if measured else ""
     return "", ""
+
+
+def in_words(figure: str, value: float) -> str:
+    """A figure's value: areas as decimals, as the field writes them, other shares as per cent, unknown ones plainly."""
+    if figure in AREAS:
+        return f"{value:.3f}"
+    return wording.share(value) if figure in FIGURES else wording.number(value, "s" if figure == SECONDS else "")
+
+
+def spread(figure: str, low: float | None, high: float | None) -> str:
+    """The ends of a figure's range or interval; empty where there are none."""
+    if low is None or high is None:
+        return ""
+    return f"{in_words(figure, low)} to {in_words(figure, high)}"
 
 
 def setting_id(cell: Cell) -> str:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from bezoar.engine.grids.results import FIGURES
 from bezoar.report import svg, wording
-from bezoar.report.cells import Grid, Method, Setting, Summary
+from bezoar.report.cells import AREAS, Grid, Method, Setting, Summary
 
 _MOST_TICKS = 4
 _CHANCE = 0.5
@@ -88,9 +88,8 @@ def _detection(
         (style, method.label, [grid.summary(setting, method, figure) for setting in settings])
         for style, method in reversed(drawn)
     ]
-    areas = figure in ("auroc", "ap")
     levels = [_CHANCE] if figure == "auroc" else []
-    return _chart(grid, settings, series, (FIGURES[figure], _DECIMALS if areas else svg.SHARE_TICKS), levels)
+    return _chart(grid, settings, series, (FIGURES[figure], _DECIMALS if figure in AREAS else svg.SHARE_TICKS), levels)
 
 
 def _chart(
