@@ -61,6 +61,14 @@ def data(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped audit into DIR was.")] = False,
     seed: options.Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="The most memory to use, such as 2GB. Images beyond it lie in a file."),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Work on a Ray cluster: auto, or host:port.")
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where time and memory went.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="The report as JSON on standard output, nothing else.")
@@ -72,7 +80,10 @@ def data(
     from bezoar import report as reporting
     from bezoar.cli.progress import progress
     from bezoar.data import read, write
+    from bezoar.data.spool import Means
     from bezoar.engine.api import audit_data
+    from bezoar.engine.record import Stopwatch
+    from bezoar.engine.shards import spreading
     from bezoar.report import document
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
@@ -82,16 +93,19 @@ def data(
     options.prepare_folder(
         out, [data] if trusted is None else [data, trusted], (*reporting.FILES, "evaluation.html", "clean/data.parquet")
     )
-    dataset = read(data, roles=roles)
-    checkpoints = out / ".resume"
+    checkpoints, watch = out / ".resume", Stopwatch()
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    with progress(quiet or as_json) as tell:
+    bytes_allowed = None if memory is None else options.size("memory", memory)
+    with spreading(ray=ray, checkpoints=checkpoints / "shards") as spread, progress(quiet or as_json) as tell:
+        means = Means(memory=bytes_allowed, folder=out, spread=spread)
+        with watch.stage("reading"):
+            dataset = read(data, roles=roles, means=means)
         report = audit_data(
             dataset,
             detectors=None if detectors is None else [name.strip() for name in detectors.split(",")],
             controls=controls,
-            trusted=None if trusted is None else read(trusted, roles=roles),
+            trusted=None if trusted is None else read(trusted, roles=roles, means=means),
             model=model,
             weights=weights,
             seed=seed,
@@ -99,6 +113,8 @@ def data(
             checkpoints=checkpoints,
             progress=tell,
             asked=options.asked(context),
+            means=means,
+            watch=watch,
         )
     reporting.write(report, out, wanted)
     shutil.rmtree(checkpoints, ignore_errors=True)
@@ -114,6 +130,12 @@ def data(
         from bezoar.report import terminal
 
         Console().print(terminal.render(report, where=out if "html" in wanted else None))
+    if profile:
+        from rich.console import Console
+
+        from bezoar.report import terminal
+
+        Console(stderr=as_json).print(terminal.profile(report.run))
     raise typer.Exit(exit_status(report, fail_on))
 
 

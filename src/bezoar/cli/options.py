@@ -53,6 +53,23 @@ def roles(
     )
 
 
+def size(name: str, text: str) -> int:
+    """Bytes from text such as "2GB", "512 MiB" or "1e9".
+
+    Raises
+    ------
+    UsageError
+        It is no size.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?(?:e[0-9]+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if (
+        match is None
+        or not 1 <= (value := float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " ")) < 2**63
+    ):
+        raise UsageError(f"`--{name}` must be a size such as 2GB or 512MiB. Got {text!r}.")
+    return int(value)
+
+
 def asked(context: typer.Context) -> "Asked":
     """What a person typed, and which values they left to the program.
 

@@ -9,7 +9,9 @@ from bezoar.core.errors import ParameterError
 from bezoar.core.model import Model
 from bezoar.core.report import Report
 from bezoar.data import Roles, read
+from bezoar.data.spool import Means
 from bezoar.engine.audit import audit
+from bezoar.engine.record import Stopwatch
 from bezoar.engine.settings import Asked, Progress, Settings
 from bezoar.learn.own_model import load_model
 
@@ -28,6 +30,8 @@ def audit_data(
     checkpoints: Path | None = None,
     progress: Progress | None = None,
     asked: Asked | None = None,
+    means: Means | None = None,
+    watch: Stopwatch | None = None,
 ) -> Report:
     """Audit a labelled training set.
 
@@ -45,6 +49,8 @@ def audit_data(
     checkpoints : folder from which a stopped audit is resumed.
     progress : told (stage, share done).
     asked : how a person asked for it, for the run record.
+    means : how much memory may be used and who works on shards, see :func:`bezoar.engine.shards.spreading`.
+    watch : tells the time, where the reading before shall be in the run record as well.
 
     Returns
     -------
@@ -58,12 +64,15 @@ def audit_data(
     ParameterError
         Weights without a model.
     """
-    dataset = data if isinstance(data, Dataset) else read(data, roles=roles or Roles())
+    means, watch = means or Means(), watch or Stopwatch()
+    if not isinstance(data, Dataset):
+        with watch.stage("reading"):
+            data = read(data, roles=roles or Roles(), means=means)
     if not (trusted is None or isinstance(trusted, Dataset)):
-        trusted = read(trusted, roles=roles or Roles())
+        trusted = read(trusted, roles=roles or Roles(), means=means)
     if weights is not None and model is None:
         raise ParameterError("`weights` belong to a `model`. Name one.")
-    own = None if model is None else load_model(model, weights=_path(weights), classes=len(dataset.classes))
+    own = None if model is None else load_model(model, weights=_path(weights), classes=len(data.classes))
     settings = Settings(
         seed=seed,
         detectors=None if detectors is None else tuple(detectors),
@@ -74,8 +83,10 @@ def audit_data(
         checkpoints=checkpoints,
         progress=progress,
         asked=asked,
+        means=means,
+        watch=watch,
     )
-    return audit(dataset, settings)
+    return audit(data, settings)
 
 
 def _path(path: "str | os.PathLike[str] | None") -> Path | None:

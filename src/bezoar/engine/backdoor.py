@@ -15,7 +15,7 @@ from bezoar.core.trigger import Stamp
 from bezoar.learn.device import side_by_side
 from bezoar.learn.fitted import CrossFit
 from bezoar.maths.matched_filter import Background, Match, background, decoy_threshold, match
-from bezoar.maths.stamps import recover_stamps
+from bezoar.maths.stamps import recover_stamps, sampled
 from bezoar.maths.stats import Floats, Interval, wilson
 
 FILTER_DIMENSIONS = 3_072
@@ -38,6 +38,8 @@ NULL_ROWS = 5_000
 """Rows of other classes that the search for a pattern is held against."""
 SUSPECT_SHARES = (0.02, 0.1)
 """Shares of a class, by each detector's score, from which a search starts."""
+_BLOCK = 4_096
+"""Images that are held as numbers at a time."""
 LEAST_REPLICATION = 0.5
 """Share of the matched rows that a filter made from their other half must find for a pattern to be worth a trial."""
 
@@ -124,7 +126,7 @@ def search(fit: CrossFit, scores: Mapping[str, Floats], rng: np.random.Generator
     scores : (n,) row scores by detector: each one's top rows of a class are a first guess.
     """
     data = fit.trace.data
-    ground = background(_shrunk(data.images))
+    ground = background(_Shrunk(data.images))
     half = rng.random(len(data)) < 0.5
 
     def best(target: int, own: np.random.Generator) -> Hypothesis | None:
@@ -155,7 +157,7 @@ def count_flips(
 ) -> Flips:
     """Stamp `probes` and count where their predictions go."""
     ordinary = np.setdiff1d(data.rows_of(hypothesis.target), hypothesis.rows)
-    sham = _sham(hypothesis.stamp, data.images[ordinary])
+    sham = _sham(hypothesis.stamp, data, ordinary)
     return _flips(model, data, fold, hypothesis.target, hypothesis.stamp, sham, probes)
 
 
@@ -175,14 +177,13 @@ def _matches(
             top = rows[np.argsort(-score[rows], kind="stable")[: max(20, round(share * len(rows)))]]
             grown = match(searched, candidates, np.searchsorted(few, np.sort(top)), half[few])
             if grown is not None and grown.replication >= LEAST_REPLICATION:
-                found = few[grown.rows]
-                matched.append((name, dataclasses.replace(grown, rows=found, scores=ground.scores(found))))
+                matched.append((name, dataclasses.replace(grown, rows=few[grown.rows])))
     matched.sort(key=lambda pair: -pair[1].replication)
     kept: list[Match] = []
     for name, grown in matched:
         if all(_overlap(grown.rows, other.rows) < 0.5 for other in kept) and len(kept) < 3:
             kept.append(grown)
-            yield name, grown
+            yield name, dataclasses.replace(grown, scores=ground.scores(grown.rows))
 
 
 def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.intp], name: str) -> Hypothesis | None:
@@ -194,12 +195,13 @@ def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.i
     choosing, counting = probes[:SCREENED], probes[SCREENED:]
     if not len(rows) or not len(counting):
         return None
-    stamps = recover_stamps(data.images[matched.rows], data.images[data.rows_not_of(target)])
+    size, others = data.images[0].size, data.rows_not_of(target)
+    stamps = recover_stamps(data.images[sampled(matched.rows, size)], data.images[sampled(others, size)])
     tried = {form: _turned(fit, stamp, target, choosing) for form, stamp in stamps.items()}
     form = max(tried, key=lambda form: tried[form])
     if tried[form] < WORTH_COUNTING:
         return None
-    stamp, mean = stamps[form], _mean(data.images[data.rows_not_of(target)])
+    stamp, mean = stamps[form], _mean(data, others)
     rows = np.union1d(rows, _showing(data, stamp, candidates, rows))
     rest = np.setdiff1d(np.flatnonzero(candidates), rows)
     if not len(rest):
@@ -217,7 +219,7 @@ def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.i
         replication=matched.replication,
         form=form,
         stamp=stamp,
-        before=_flips(fit, data, fit.trace.fold, target, stamp, _sham(stamp, data.images[rest]), counting),
+        before=_flips(fit, data, fit.trace.fold, target, stamp, _sham(stamp, data, rest), counting),
         proposed_by=name,
     )
 
@@ -230,8 +232,11 @@ def _showing(data: Dataset, stamp: Stamp, candidates: NDArray[np.bool_], rows: N
     opaque = stamp.mask > OPAQUE
     if not opaque.any():
         return rows[:0]
-    shown = data.images[:, :, opaque].astype(np.float32) - stamp.pattern[:, opaque].astype(np.float32)
-    closeness = -np.sqrt((shown**2).mean(axis=(1, 2))).astype(np.float64)
+    pattern = stamp.pattern[:, opaque].astype(np.float32)
+    closeness = np.empty(len(data))
+    for start in range(0, len(data), _BLOCK):
+        shown = data.images[start : start + _BLOCK][:, :, opaque] - pattern
+        closeness[start : start + _BLOCK] = -np.sqrt((shown**2).mean(axis=(1, 2)))
     floor = float(np.quantile(closeness[rows], 0.1)) - SLACK
     threshold = decoy_threshold(closeness, candidates, floor, FALSE_DISCOVERIES)
     return np.flatnonzero(candidates & (closeness > threshold))
@@ -289,14 +294,14 @@ def _lifted(
     return wilson(int(left.sum()), len(rows))
 
 
-def _mean(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(c, h, w) mean image."""
-    return np.asarray(images[:: -(-len(images) // 4_000)].mean(axis=0, dtype=np.float64))
+def _mean(data: Dataset, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(c, h, w) mean image of up to 4,000 of these rows."""
+    return np.asarray(data.images[rows[:: -(-len(rows) // 4_000)]].mean(axis=0, dtype=np.float64))
 
 
-def _sham(stamp: Stamp, ordinary: NDArray[np.uint8]) -> Stamp:
+def _sham(stamp: Stamp, data: Dataset, ordinary: NDArray[np.intp]) -> Stamp:
     """The same mask filled with the mean of ordinary rows of the target class."""
-    return Stamp(mask=stamp.mask, pattern=np.rint(_mean(ordinary)).astype(np.uint8))
+    return Stamp(mask=stamp.mask, pattern=np.rint(_mean(data, ordinary)).astype(np.uint8))
 
 
 def _probes(data: Dataset, target: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -309,15 +314,29 @@ def _overlap(a: NDArray[np.intp], b: NDArray[np.intp]) -> float:
     return shared / (len(a) + len(b) - shared)
 
 
-def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(n, d) flattened images, shrunk by area averages to at most :data:`FILTER_DIMENSIONS` values."""
-    n, channels, height, width = images.shape
-    scale = min(1.0, (FILTER_DIMENSIONS / (channels * height * width)) ** 0.5)
-    if scale == 1.0:
-        return images.reshape(n, -1).astype(np.float32) / np.float32(255)
-    side = (max(1, int(height * scale)), max(1, int(width * scale)))
-    parts = [
-        F.interpolate(torch.from_numpy(images[start : start + 1_000]).float(), side, mode="area").numpy()
-        for start in range(0, n, 1_000)
-    ]
-    return np.asarray(np.concatenate(parts).reshape(n, -1) / 255, dtype=np.float32)
+@dataclass(frozen=True, slots=True)
+class _Shrunk:
+    """Images as rows of numbers in [0, 1], made when they are asked for: all of them at once take four times the images.
+
+    Shrunk by area averages to at most :data:`FILTER_DIMENSIONS` values.
+    """
+
+    images: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float32]:
+        images = self.images[rows]
+        n, channels, height, width = images.shape
+        scale = min(1.0, (FILTER_DIMENSIONS / (channels * height * width)) ** 0.5)
+        if scale == 1.0:
+            return images.reshape(n, -1).astype(np.float32) / np.float32(255)
+        side = (max(1, int(height * scale)), max(1, int(width * scale)))
+        parts = [
+            F.interpolate(
+                torch.from_numpy(np.ascontiguousarray(images[start : start + 256])).float(), side, mode="area"
+            )
+            for start in range(0, n, 256)
+        ]
+        return np.asarray(torch.cat(parts).numpy().reshape(n, -1) / 255, dtype=np.float32)

@@ -3,39 +3,101 @@
 import contextlib
 import os
 import platform
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+import psutil
 import torch
 
 LIBRARIES = ("bezoar", "numpy", "scipy", "scikit-learn", "torch", "pyarrow", "faiss-cpu", "pillow")
 
 
+SAMPLED_EVERY = 0.05
+"""Seconds between two looks at the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a stage took: seconds, processor seconds of this process, and the most memory it held at one time."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
 @dataclass(slots=True)
 class Stopwatch:
-    """Seconds by stage, and when it all began."""
+    """What each stage took, and when it all began.
+
+    Parameters
+    ----------
+    watched : told now and then, while a stage lasts, how many bytes of memory the process holds.
+    """
 
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    stages: dict[str, float] = field(default_factory=dict)
+    spent: dict[str, Spent] = field(default_factory=dict)
+    watched: Callable[[int], None] | None = None
     _origin: float = field(default_factory=time.perf_counter)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage."""
-        before = time.perf_counter()
+        """Measure a stage. One that comes again is added up."""
+        seconds, cpu, peak = time.perf_counter(), time.process_time(), _Peak(self.watched)
         try:
-            yield
+            with peak:
+                yield
         finally:
-            self.stages[name] = round(self.stages.get(name, 0.0) + time.perf_counter() - before, 3)
+            before = self.spent.get(name, Spent(seconds=0.0, cpu_seconds=0.0, peak_bytes=0))
+            self.spent[name] = Spent(
+                seconds=round(before.seconds + time.perf_counter() - seconds, 3),
+                cpu_seconds=round(before.cpu_seconds + time.process_time() - cpu, 3),
+                peak_bytes=max(before.peak_bytes, peak.bytes),
+            )
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage."""
+        return {name: spent.seconds for name, spent in self.spent.items()}
 
     @property
     def seconds(self) -> float:
         """Since it began."""
         return round(time.perf_counter() - self._origin, 3)
+
+
+class _Peak:
+    """The most memory (resident set) that the process held while this was entered, looked at by a light thread."""
+
+    def __init__(self, watched: Callable[[int], None] | None) -> None:
+        self.bytes = 0
+        self._watched = watched
+        self._process = psutil.Process()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look_again_and_again, name="memory", daemon=True)
+
+    def __enter__(self) -> None:
+        self._look()
+        self._thread.start()
+
+    def __exit__(self, *raised: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+
+    def _look_again_and_again(self) -> None:
+        while not self._over.wait(SAMPLED_EVERY):
+            self._look()
+
+    def _look(self) -> None:
+        held = self._process.memory_info().rss
+        self.bytes = max(self.bytes, held)
+        if self._watched is not None:
+            self._watched(held)
 
 
 def versions() -> dict[str, str]:

@@ -1,12 +1,14 @@
 """What a person can ask of an audit."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bezoar.core.data import Dataset
 from bezoar.core.model import Model
+from bezoar.data.spool import Means
+from bezoar.engine.record import Stopwatch
 from bezoar.learn.recipe import Recipe
 
 Progress = Callable[[str, float], None]
@@ -45,6 +47,8 @@ class Settings:
     checkpoints : folder in which trainings leave what they need to be resumed, or None.
     asked : how the audit was asked for; None where a program called, whose settings then speak for themselves.
     progress : told how far the audit is.
+    means : how much memory may be used, and who works on shards.
+    watch : what tells the time, where it began before the audit did.
     """
 
     seed: int = 0
@@ -57,3 +61,5 @@ class Settings:
     checkpoints: Path | None = None
     asked: Asked | None = None
     progress: Progress | None = None
+    means: Means = field(default_factory=Means)
+    watch: Stopwatch = field(default_factory=Stopwatch)

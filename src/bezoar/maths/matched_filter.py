@@ -6,6 +6,7 @@ coloured noise; Kay, Fundamentals of Statistical Signal Processing II, 1998, sec
 """
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.linalg
@@ -15,6 +16,18 @@ from bezoar.maths.stats import Floats
 
 MOST_ROWS = 20_000
 """Rows that a covariance is estimated from; more change its value by less than its ridge does."""
+_BLOCK = 2_048
+"""Rows that are held as numbers at a time."""
+
+
+class Rows(Protocol):
+    """Flattened inputs: an array (n, d), or whatever makes rows of numbers when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: "slice | NDArray[np.intp]", /) -> NDArray[Any]:
+        """(m, d) of these rows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,32 +36,50 @@ class Background:
 
     Parameters
     ----------
-    rows : (n, d) float32, flattened inputs, centred.
+    rows : n flattened inputs.
+    mean : (d,) float32, of ordinary rows; None where the rows are centred already.
     factor : lower Cholesky factor of their covariance with a ridge, (d, d) float32.
     """
 
-    rows: NDArray[np.float32]
+    rows: Rows
+    mean: NDArray[np.float32] | None
     factor: NDArray[np.float32]
 
     def scores(self, suspects: NDArray[np.intp]) -> Floats:
         """(n,) response of every row to the filter made from `suspects`, higher is more like them."""
-        weights = scipy.linalg.cho_solve((self.factor, True), self.rows[suspects].mean(axis=0), check_finite=False)
-        return np.asarray(self.rows @ weights, dtype=np.float64)
+        signal = sum(self._centred(suspects[some]).sum(axis=0) for some in _blocks(len(suspects))) / len(suspects)
+        weights = scipy.linalg.cho_solve((self.factor, True), signal, check_finite=False)
+        parts = [self._centred(some) @ weights for some in _blocks(len(self.rows))]
+        return np.concatenate(parts).astype(np.float64)
 
     def only(self, rows: NDArray[np.intp]) -> "Background":
-        """The same variation over these rows alone, which are renumbered from 0."""
-        return Background(rows=self.rows[rows], factor=self.factor)
+        """The same variation over these rows alone, which are renumbered from 0 and held as numbers."""
+        return Background(rows=self._centred(rows), mean=None, factor=self.factor)
+
+    def _centred(self, rows: "slice | NDArray[np.intp]") -> NDArray[np.float32]:
+        values = np.asarray(self.rows[rows], dtype=np.float32)
+        return values if self.mean is None else values - self.mean
 
 
-def background(inputs: NDArray[np.floating], *, ridge: float = 1e-2) -> Background:
+def background(inputs: Rows, *, ridge: float = 1e-2) -> Background:
     """Estimate how rows (n, d) vary. `ridge` is a share of the mean variance that is added to each direction."""
-    rows = np.asarray(inputs, dtype=np.float32)
-    rows = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    sample = rows[:: -(-len(rows) // MOST_ROWS)]
-    covariance = sample.T @ sample / len(sample)
+    sample = np.arange(0, len(inputs), -(-len(inputs) // MOST_ROWS))
+    blocks = [sample[some] for some in _blocks(len(sample))]
+    total = sum(np.asarray(inputs[rows], dtype=np.float32).sum(axis=0, dtype=np.float64) for rows in blocks)
+    mean = (np.asarray(total) / len(sample)).astype(np.float32)
+    covariance = np.zeros((len(mean), len(mean)), dtype=np.float32)
+    for rows in blocks:
+        centred = np.asarray(inputs[rows], dtype=np.float32) - mean
+        covariance += centred.T @ centred
+    covariance /= len(sample)
     variance = float(np.trace(covariance)) / len(covariance)
     covariance[np.diag_indices_from(covariance)] += ridge * variance + np.finfo(np.float32).tiny
-    return Background(rows=rows, factor=scipy.linalg.cholesky(covariance, lower=True, check_finite=False))
+    factor = scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+    return Background(rows=inputs, mean=mean, factor=factor)
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -95,10 +95,14 @@ def _change(stamped: NDArray[np.float32], ordinary: NDArray[np.float32]) -> _Cha
     )
 
 
+def sampled(rows: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Evenly spaced rows of `size` values each, as many as moments need and memory allows."""
+    most = max(100, min(_MOST_ROWS, _MOST_VALUES // size))
+    return rows[:: -(-len(rows) // most)]
+
+
 def _sample(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Evenly spaced images, as many as moments need and memory allows."""
-    most = max(100, min(_MOST_ROWS, _MOST_VALUES // images[0].size))
-    return images[:: -(-len(images) // most)].astype(np.float32)
+    return images[sampled(np.arange(len(images)), images[0].size)].astype(np.float32)
 
 
 def _most_alike(images: NDArray[np.float32], pixels: NDArray[np.bool_]) -> NDArray[np.float32]:

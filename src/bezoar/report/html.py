@@ -159,7 +159,7 @@ def _records(report: Document) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         ("Arguments given", _pairs(run.arguments)),
         ("Arguments left at their defaults", _pairs(run.defaults)),
-        ("Time by stage", [(name, wording.seconds(value)) for name, value in run.stages.items()]),
+        ("Time and memory by stage", [(name, wording.spent(run, name)) for name in run.stages]),
         ("Versions", _pairs(run.versions)),
         ("Hardware", _pairs(run.hardware)),
         ("Digests (SHA-256)", _pairs(run.digests)[:100]),

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bezoar.core.report import Certainty, Document, Report, Severity, Status
+from bezoar.core.report import Certainty, Document, Report, RunRecord, Severity, Status
 from bezoar.report import safe, wording
 from bezoar.report.wording import Tone
 
@@ -48,6 +48,31 @@ def render(report: Report, where: Path | None = None) -> Group:
     if where is not None:
         parts += [Text(), Text(f"Report: {safe.text(str(where / 'index.html'), 1000)}", "dim", overflow="fold")]
     return Group(*parts)
+
+
+def profile(run: RunRecord) -> Table:
+    """Where time and memory went, stage by stage."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    table.add_column("Stage")
+    for name in ("Seconds", "Processor seconds", "Most memory"):
+        table.add_column(name, justify="right")
+    for stage, seconds in run.stages.items():
+        cpu, peak = run.cpu_seconds.get(stage), run.peak_bytes.get(stage)
+        table.add_row(
+            Text(safe.text(stage)),
+            f"{seconds:,.1f}",
+            "" if cpu is None else f"{cpu:,.1f}",
+            "" if peak is None else wording.size(peak),
+        )
+    most = max(run.peak_bytes.values(), default=0)
+    table.add_row(
+        Text("all", "bold"),
+        f"{run.seconds:,.1f}",
+        f"{sum(run.cpu_seconds.values()):,.1f}",
+        wording.size(most),
+        style="bold",
+    )
+    return table
 
 
 def _findings(report: Document) -> Table:
