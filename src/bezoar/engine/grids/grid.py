@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from bezoar.core.errors import InputError, ParameterError, UsageError
 
 _MOST_BYTES = 2**20
+_DEEPEST = 10
 
 
 class Method(BaseModel):
@@ -93,9 +94,7 @@ def read_grid(path: Path, replaced: Mapping[str, Any] | None = None) -> Grid:
         if size > _MOST_BYTES:
             raise InputError(f"{path}: {size:,} bytes is over the limit of {_MOST_BYTES:,} for a grid.")
         text = path.read_text(encoding="utf-8")
-        # A few lines of aliases to aliases unfold to more than any memory holds.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise InputError(f"{path}: YAML aliases are not taken. Write the value out.")
+        _require_plain(path, text)
         content = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error
@@ -104,6 +103,17 @@ def read_grid(path: Path, replaced: Mapping[str, Any] | None = None) -> Grid:
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold keys such as `attacks` and `data`. Got {type(content).__name__}.")
     return make_grid({**content, **(replaced or {})}, where=str(path))
+
+
+def _require_plain(path: Path, text: str) -> None:
+    """Raise ``InputError`` for YAML that takes more time or memory than its length: aliases to aliases, deep nesting."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(f"{path}: YAML aliases are not taken. Write the value out.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise InputError(f"{path}: not a grid: nested more than {_DEEPEST} deep.")
 
 
 def make_grid(content: Mapping[str, Any], *, where: str) -> Grid:
