@@ -9,9 +9,15 @@ from numpy.typing import NDArray
 
 from bezoar.cli.audit import Gate, exit_status
 from bezoar.core.data import Dataset
+from bezoar.core.errors import ContractError
+from bezoar.core.registry import lookup
 from bezoar.core.report import Finding, Report
 from bezoar.engine.audit import audit
 from bezoar.engine.settings import Settings
+from bezoar.learn.cross_fit import cross_fit
+from bezoar.learn.device import resolve
+from bezoar.learn.fitted import CrossFit
+from bezoar.learn.recipe import default_recipe
 from bezoar.maths.stats import auroc, average_precision
 from bezoar.report import document
 
@@ -21,6 +27,31 @@ BACKDOOR = "BZ101"
 def run(data: Dataset, seed: int, *, controls: bool, checkpoints: Path | None = None) -> Report:
     """Audit as `bezoar audit data` does when it is told nothing but the seed and whether to run controls."""
     return audit(data, Settings(seed=seed, controls=controls, checkpoints=checkpoints))
+
+
+def fitted(data: Dataset, report: Report, seed: int, checkpoints: Path) -> CrossFit:
+    """The very models and predictions that an audit judged by, row for row.
+
+    The audit's first stream decides its folds and weights; its checkpoints spare the training. That these are
+    the same predictions is checked on a detector that reads nothing else.
+
+    Raises
+    ------
+    ContractError
+        They are not.
+    """
+    stream = np.random.default_rng(seed).spawn(5)[0]
+    fit = cross_fit(
+        data,
+        stream,
+        recipe=default_recipe(len(data)),
+        device=resolve("auto"),
+        checkpoints=checkpoints / "training",
+    )
+    again = lookup("detectors", "confident_learning")().score(fit.trace)
+    if not np.allclose(again, report.rows["confident_learning"].to_numpy(), rtol=1e-4, atol=1e-4):
+        raise ContractError("the predictions trained again are not those that the audit judged by.")
+    return fit
 
 
 def kept(report: Report) -> dict[str, Any]:

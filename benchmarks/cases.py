@@ -3,9 +3,13 @@
 from typing import Any, Protocol
 
 from benchmarks.backdoors import Backdoor
+from benchmarks.detection import Detection
 from benchmarks.flips import Flips
+from benchmarks.many_classes import ManyClasses
+from benchmarks.peer_defects import Offset, OneCloudEach
 from benchmarks.speed import StartUp, WholeAudit
 from benchmarks.untouched import Untouched
+from benchmarks.whole_audits import AuditBesidePeers
 from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.attacks.poisoning.blended import Blended
 from bezoar.attacks.poisoning.label_flip import LabelFlip
@@ -39,4 +43,23 @@ FOUNDATION: dict[str, Case] = {
     "blended-fashion20k": Backdoor(data="fashion20k", attack=_BLEND),
     "speed-fashion20k": WholeAudit(data="fashion20k"),
 }
-SUITES = {"foundation": FOUNDATION}
+
+_FAINT = Blended(rate=0.01, opacity=0.15)
+
+SIDE_BY_SIDE: dict[str, Case] = {
+    "class-at-0": Offset(offset=0.0),
+    "class-at-minus-6": Offset(offset=-6.0),
+    "one-cloud-a-class": OneCloudEach(),
+    "labels-50k-of-1000-classes": ManyClasses(),
+    "detection-untouched-fashion20k": Detection(data="fashion20k"),
+    "detection-untouched-fashion60k": Detection(data="fashion60k"),
+    "detection-badnets-fashion20k": Detection(data="fashion20k", attack=_PATCH),
+    "detection-blended-fashion20k": Detection(data="fashion20k", attack=_FAINT),
+    "audit-untouched-fashion20k": AuditBesidePeers(data="fashion20k"),
+    "audit-badnets-fashion20k": AuditBesidePeers(data="fashion20k", attack=_PATCH),
+    "audit-blended-fashion20k": AuditBesidePeers(data="fashion20k", attack=_FAINT),
+    "audit-untouched-wide-fashion20k": AuditBesidePeers(data="fashion20k", network="wide"),
+}
+SUITES = {"foundation": FOUNDATION, "sidebyside": SIDE_BY_SIDE}
+SEEDS = {"foundation": range(5), "sidebyside": range(3)}
+"""The seeds that each suite is measured at where none are named."""

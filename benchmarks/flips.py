@@ -11,13 +11,6 @@ from numpy.typing import NDArray
 
 from benchmarks import audits, peers, sets
 from bezoar.attacks.poisoning.label_flip import LabelFlip
-from bezoar.core.data import Dataset
-from bezoar.core.errors import ContractError
-from bezoar.core.registry import lookup
-from bezoar.core.report import Report
-from bezoar.learn.cross_fit import cross_fit
-from bezoar.learn.device import resolve
-from bezoar.learn.recipe import default_recipe
 from bezoar.maths.stats import auroc, average_precision
 
 
@@ -42,7 +35,9 @@ class Flips:
         poisoned = attack.poison(clean, rng)
         with tempfile.TemporaryDirectory() as folder:
             report = audits.run(poisoned.data, seed, controls=controls, checkpoints=Path(folder))
-            probabilities = _out_of_fold(poisoned.data, report, seed, Path(folder))
+            held_out = audits.fitted(poisoned.data, report, seed, Path(folder)).trace.held_out.astype(np.float64)
+        probabilities = np.exp(held_out)
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
         peer = peers.cleanlab(probabilities, poisoned.data.labels)
         result = audits.kept(report) | {"attack": dataclasses.asdict(attack), "peers": {"cleanlab": peer.version}}
         result["figures"] = (
@@ -52,32 +47,6 @@ class Flips:
             | {"seconds": report.run.seconds}
         )
         return result
-
-
-def _out_of_fold(data: Dataset, report: Report, seed: int, checkpoints: Path) -> NDArray[np.float64]:
-    """(n, k) probabilities that the audit judged by, row for row.
-
-    The audit's first stream decides its folds and weights; its checkpoints spare the training. That these are
-    the same predictions is checked on a detector that reads nothing else.
-
-    Raises
-    ------
-    ContractError
-        They are not.
-    """
-    stream = np.random.default_rng(seed).spawn(5)[0]
-    trace = cross_fit(
-        data,
-        stream,
-        recipe=default_recipe(len(data)),
-        device=resolve("auto"),
-        checkpoints=checkpoints / "training",
-    ).trace
-    again = lookup("detectors", "confident_learning")().score(trace)
-    if not np.allclose(again, report.rows["confident_learning"].to_numpy(), rtol=1e-4, atol=1e-4):
-        raise ContractError("the predictions trained again are not those that the audit judged by.")
-    probabilities = np.exp(trace.held_out.astype(np.float64))
-    return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
 
 
 def _peer(peer: peers.Verdict, changed: NDArray[np.bool_]) -> dict[str, float | None]:

@@ -1,21 +1,34 @@
-"""cleanlab, run in an environment of its own: a peer to be measured against is no dependency."""
+"""The peers, each run in an environment of its own: what is measured against is no dependency."""
 
-import json
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bezoar.core.errors import BezoarError
+from benchmarks import programs
+from bezoar.core.errors import UnknownNameError
 
-HERE = Path(__file__).parent
-ENVIRONMENT = HERE / ".peers" / "cleanlab"
-REQUIREMENTS = ("cleanlab>=2.9,<3", "numpy")
-"""Versions below 2.8 are under another licence."""
+FOLDER = Path(__file__).parent / ".peers"
+PROGRAMS = Path(__file__).parent / "peer_programs"
+REQUIREMENTS = {
+    # Versions below 2.8 are under another licence.
+    "cleanlab": ("cleanlab>=2.9,<3", "numpy"),
+    # Its wheel imports packaging, pillow, tqdm and requests without asking for them. torch is pinned as Bezoar's is.
+    "art": (
+        "adversarial-robustness-toolbox==1.20.1",
+        "cleanlab==2.9.0",
+        "torch==2.13.0",
+        "packaging",
+        "pillow",
+        "requests",
+        "tqdm",
+    ),
+}
+"""What each environment holds; "art" has cleanlab as well, for totals over both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +58,7 @@ def cleanlab(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> V
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "asked.npz"
         np.savez(file, probabilities=probabilities, labels=labels)
-        answer = json.loads(_run([str(_python()), str(HERE / "peer_cleanlab.py"), str(file)]))
+        answer = ask("cleanlab", "cleanlab_verdict", file)
     return Verdict(
         quality={name: np.asarray(values) for name, values in answer["quality"].items()},
         issues=np.asarray(answer["issues"], dtype=bool),
@@ -53,19 +66,51 @@ def cleanlab(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> V
     )
 
 
-def _python() -> Path:
-    python = ENVIRONMENT / "bin" / "python"
-    ready = ENVIRONMENT / ".ready"
-    if not ready.exists():
-        _run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
-        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *REQUIREMENTS])
-        ready.touch()
+def ask(name: str, program: str, file: Path, *options: str) -> dict[str, Any]:
+    """What a program of `peer_programs` answers about an npz, in the environment of this peer.
+
+    Raises
+    ------
+    UnknownNameError
+        No such peer.
+    BezoarError
+        Its environment cannot be made, or it fails.
+    """
+    return programs.run([str(environment(name)), str(PROGRAMS / f"{program}.py"), str(file), *options])
+
+
+def is_ready(name: str) -> bool:
+    """Whether the environment of this peer is there and holds what it should."""
+    ready = FOLDER / name / ".ready"
+    return ready.is_file() and ready.read_text(encoding="utf-8") == _wanted(name)
+
+
+def environment(name: str) -> Path:
+    """The Python of a peer's environment, which is made where it is not there or holds something else.
+
+    Parameters
+    ----------
+    name : a key of :data:`REQUIREMENTS`.
+
+    Raises
+    ------
+    UnknownNameError
+        No such peer.
+    BezoarError
+        It cannot be made.
+    """
+    if name not in REQUIREMENTS:
+        raise UnknownNameError(f"no peer {name!r}. There are: {', '.join(REQUIREMENTS)}.")
+    folder = FOLDER / name
+    python = folder / "bin" / "python"
+    if not is_ready(name):
+        programs.output([sys.executable, "-m", "venv", "--clear", str(folder)])
+        programs.output(
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *REQUIREMENTS[name]]
+        )
+        (folder / ".ready").write_text(_wanted(name), encoding="utf-8")
     return python
 
 
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BezoarError(f"cleanlab: {' '.join(command[:4])} ended with status {done.returncode}: {last}")
-    return done.stdout
+def _wanted(name: str) -> str:
+    return "\n".join(REQUIREMENTS[name])

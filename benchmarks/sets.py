@@ -59,6 +59,7 @@ _AUDITED = {
     "digits": partial(read, "digits"),
     "breast_cancer": partial(read, "breast_cancer"),
     "fashion20k": partial(_file, _FASHION, roles=_TRAIN, rows=FASHION_ROWS),
+    "fashion60k": partial(_file, _FASHION, roles=_TRAIN),
     "pneumoniamnist": partial(_file, _CHESTS, roles=_TRAIN),
     "adult": partial(_file, "tabular/adult.csv.gz", roles=Roles(split="train", label="income")),
 }

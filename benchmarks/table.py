@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results
-from benchmarks.goals import GOALS, Figure
+from benchmarks.figures import TITLES, Figure
 from benchmarks.results import Cell
+from benchmarks.thresholds import GOALS
 from bezoar.core.files import write_text
 
 Results = Mapping[Cell, dict[str, Any]]
+MISSED = "**missed**"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class Line:
             return "not measured"
         if self.figure.goal is None:
             return ""
-        return "reached" if self.figure.reached(self.values) else "**missed**"
+        return "reached" if self.figure.reached(self.values) else MISSED
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -51,7 +53,7 @@ def write(suite: str) -> Path:
 
 def page(suite: str) -> str:
     """The page of a suite."""
-    return f"# {suite.capitalize()}\n\n{render(suite, results.latest(results.file_of(suite)))}\n"
+    return f"# {TITLES[suite]}\n\n{render(suite, results.latest(results.file_of(suite)))}\n"
 
 
 def render(suite: str, found: Results) -> str:
@@ -63,7 +65,7 @@ def render(suite: str, found: Results) -> str:
     rest = [line for line in lines if line.figure.goal is None and line.values]
     verdicts = Counter(line.verdict for line in goals)
     parts = [
-        f"{verdicts['reached']} goals reached, {verdicts['**missed**']} missed, {verdicts['not measured']} not measured.",
+        f"{verdicts['reached']} goals reached, {verdicts[MISSED]} missed, {verdicts['not measured']} not measured.",
         _table(("case", "measured", "goal", "median", "from - to", "seeds", ""), [line.cells for line in goals]),
         *_failed(found),
     ]
@@ -74,6 +76,16 @@ def render(suite: str, found: Results) -> str:
             _table(columns, [(*line.cells[:2], *line.cells[3:6]) for line in rest]),
         ]
     return "\n\n".join([*parts, *_power(found), *_runs(found)])
+
+
+def lost(suite: str) -> list[str]:
+    """The goals of a suite that its results miss, a line each."""
+    found = joined(results.latest(results.file_of(suite)))
+    return [
+        f"{suite}: {line.case}: {line.figure.title}: {line.cells[3]}, wanted {line.figure.wanted}"
+        for line in lines_of(suite, found)
+        if line.verdict == MISSED
+    ]
 
 
 def lines_of(suite: str, found: Results) -> list[Line]:
@@ -152,12 +164,14 @@ def _runs(found: Results) -> Iterator[str]:
     yield "### How it was run"
     yield f"The whole record of each cell is in `benchmarks/results/{done[0]['suite']}.jsonl`."
     runs = [result["run"] for result in done if "run" in result]
+    peered = [result for result in done if "peers" in result]
+    versions = sorted({peer for result in peered for peer in result["peers"]})
     facts = {
         "commits of Bezoar": {result["commit"] for result in done},
         "hardware": {f"{r['hardware']['processor']}, {r['hardware']['cores']} cores" for r in runs},
         "device": {run["hardware"].get("gpu", run["hardware"]["device"]) for run in runs},
         "versions": {", ".join(f"{name} {version}" for name, version in run["versions"].items()) for run in runs},
-        "cleanlab": {result["peers"]["cleanlab"] for result in done if "peers" in result},
+        **{peer: {result["peers"][peer] for result in peered if peer in result["peers"]} for peer in versions},
         "first and last day": {min(r["started"] for r in done)[:10], max(r["started"] for r in done)[:10]},
         "load of the machine at the start of a cell": {
             f"median {statistics.median(r['load'][0] for r in done):.1f}, most {max(r['load'][0] for r in done):.1f}"

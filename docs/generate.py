@@ -153,11 +153,13 @@ def _commands() -> str:
 def _benchmarks() -> str:
     """What is measured and how, then the tables of every suite."""
     sys.path.insert(0, str(DOCS.parent))  # benchmarks are no part of the package
+    from benchmarks.figures import TITLES
+
     from benchmarks import results, table
 
     parts = [(DOCS.parent / "benchmarks" / "README.md").read_text(encoding="utf-8").rstrip()]
-    for suite in table.GOALS:
-        parts += [f"## {suite.capitalize()}", table.render(suite, results.latest(results.file_of(suite)))]
+    for suite in TITLES:
+        parts += [f"## {TITLES[suite]}", table.render(suite, results.latest(results.file_of(suite)))]
     return "\n\n".join(parts)
 
 

@@ -3,7 +3,7 @@
 import json
 
 from benchmarks.cases import SUITES
-from benchmarks.goals import GOALS
+from benchmarks.thresholds import GOALS
 
 
 def test_every_case_has_its_figures_in_the_table():

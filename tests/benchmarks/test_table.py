@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from benchmarks.goals import Figure
+from benchmarks.figures import Figure
 from benchmarks.running import plan
 
 from benchmarks import results, table

@@ -1,0 +1,230 @@
+"""The figures of each case, and how each is shown and judged."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure of a case.
+
+    Parameters
+    ----------
+    name : its key among the figures of a result.
+    title : in words.
+    kind : how it is written. A "fact" is true or false, a "share" in [0, 1], a "change" a difference of shares, a
+        "memory" in MiB.
+    goal : bound on the median; for a fact what it must be at every seed; None where nothing is promised.
+    at_least : the side on which the goal lies.
+    """
+
+    name: str
+    title: str
+    kind: Literal["fact", "share", "change", "area", "ratio", "times", "seconds", "memory", "number"]
+    goal: float | None = None
+    at_least: bool = True
+
+    @property
+    def wanted(self) -> str:
+        """The goal in words."""
+        if self.goal is None:
+            return ""
+        if self.kind == "fact":
+            return "always" if self.goal else "never"
+        return f"{'at least' if self.at_least else 'at most'} {_BOUND[self.kind](self.goal)}"
+
+    def reached(self, values: Sequence[float]) -> bool:
+        """Whether these values, one a seed, reach the goal."""
+        if self.goal is None:
+            return True
+        if self.kind == "fact":
+            return all(value == self.goal for value in values)
+        median = statistics.median(values)
+        return median >= self.goal if self.at_least else median <= self.goal
+
+    def shown(self, values: Sequence[float]) -> tuple[str, str]:
+        """Median and spread."""
+        if self.kind == "fact":
+            return f"{sum(map(int, values))} of {len(values)}", ""
+        written = _WRITTEN[self.kind]
+        return written(statistics.median(values)), f"{written(min(values))} - {written(max(values))}"
+
+
+_WRITTEN: dict[str, Callable[[float], str]] = {
+    "share": lambda value: f"{100 * value:.2f} %",
+    "change": lambda value: f"{100 * value:+.2f} points",
+    "area": lambda value: f"{value:.3f}",
+    "ratio": lambda value: f"{value:.2f}",
+    "times": lambda value: f"{value:.1f} x",
+    "seconds": lambda value: f"{value:.2g} s" if value < 0.1 else f"{value:.2f} s" if value < 10 else f"{value:.0f} s",
+    "memory": lambda value: f"{value:.0f} MiB",
+    "number": lambda value: f"{value:g}",
+}
+_BOUND: dict[str, Callable[[float], str]] = {
+    "share": lambda value: f"{100 * value:g} %",
+    "change": lambda value: f"{100 * value:+g} points",
+    "area": lambda value: f"{value:g}",
+    "ratio": lambda value: f"{value:g}",
+    "times": lambda value: f"{value:g} x",
+    "seconds": lambda value: f"{value:g} s",
+    "memory": lambda value: f"{value:g} MiB",
+    "number": lambda value: f"{value:g}",
+}
+
+_UNTOUCHED = (
+    Figure(name="backdoor_found", title="a backdoor is reported", kind="fact"),
+    Figure(name="flagged", title="rows flagged", kind="share"),
+    Figure(name="findings", title="findings of any kind", kind="number"),
+    Figure(name="exit_status", title="exit status at the default gate", kind="number"),
+    Figure(name="seconds", title="seconds of the audit", kind="seconds"),
+)
+_CLEAN = (Figure(name="accuracy", title="accuracy of a clean training", kind="share"),)
+_BLAMED = (
+    Figure(name="source_first", title="the source to blame is named first", kind="fact"),
+    Figure(name="source_alone", title="no other source is blamed", kind="fact"),
+)
+
+
+_BACKDOOR = (
+    Figure(name="tpr", title="poisoned rows flagged (TPR)", kind="share"),
+    Figure(name="fpr", title="other rows flagged (realised FPR)", kind="share"),
+    Figure(name="confirmed", title="confirmed by experiment", kind="fact"),
+    Figure(name="right_target", title="the target is named", kind="fact"),
+    Figure(name="trigger_shown", title="the trigger is shown", kind="fact"),
+    Figure(name="wrong_targets", title="backdoors reported for other classes", kind="number"),
+    Figure(name="auroc", title="AUROC", kind="area"),
+    Figure(name="ap", title="average precision", kind="area"),
+    *_BLAMED,
+    Figure(name="poisoned_asr", title="ASR before repair", kind="share"),
+    Figure(name="relabel_asr", title="ASR after `relabel`", kind="share"),
+    Figure(name="filter_asr", title="ASR after `filter`", kind="share"),
+    Figure(name="poisoned_accuracy", title="accuracy before repair", kind="share"),
+    Figure(name="relabel_change", title="accuracy after `relabel` less clean training", kind="change"),
+    Figure(name="filter_change", title="accuracy after `filter` less clean training", kind="change"),
+    Figure(name="seconds", title="seconds of the audit", kind="seconds"),
+)
+
+
+_FLIPS = (
+    Figure(name="ap", title="average precision", kind="area"),
+    Figure(name="cleanlab_ap", title="average precision of cleanlab, the better of its two scores", kind="area"),
+    Figure(name="ap_lead", title="average precision less cleanlab's, seed by seed", kind="area"),
+    Figure(name="auroc", title="AUROC", kind="area"),
+    Figure(name="cleanlab_self_confidence_auroc", title="AUROC of cleanlab's self-confidence", kind="area"),
+    Figure(name="cleanlab_normalized_margin_auroc", title="AUROC of cleanlab's normalised margin", kind="area"),
+    Figure(name="tpr", title="flipped rows flagged (TPR)", kind="share"),
+    Figure(name="fpr", title="other rows flagged (realised FPR)", kind="share"),
+    Figure(name="precision", title="precision of the flags", kind="share"),
+    Figure(name="cleanlab_tpr", title="TPR of cleanlab's default filter", kind="share"),
+    Figure(name="cleanlab_fpr", title="realised FPR of cleanlab's default filter", kind="share"),
+    Figure(name="cleanlab_precision", title="precision of cleanlab's default filter", kind="share"),
+    *_BLAMED,
+    Figure(name="seconds", title="seconds of the audit", kind="seconds"),
+)
+
+
+_FOUNDATION: dict[str, tuple[Figure, ...]] = {
+    **{f"untouched-{name}": _UNTOUCHED for name in ("digits", "breast_cancer", "pneumoniamnist", "adult")},
+    **{f"untouched-{name}": _UNTOUCHED + _CLEAN for name in ("mnist5k", "fashion20k")},
+    **{f"badnets-{name}": _BACKDOOR for name in ("mnist5k", "fashion20k")},
+    **{f"blended-{name}": _BACKDOOR for name in ("mnist5k", "fashion20k")},
+    "flips-uniform-mnist5k": _FLIPS,
+    "flips-7-to-1-mnist5k": _FLIPS,
+    "flips-age-adult": _FLIPS,
+    "speed-fashion20k": (
+        Figure(name="seconds", title="seconds of the whole process", kind="seconds"),
+        Figure(name="audit_seconds", title="seconds of the audit within", kind="seconds"),
+    ),
+    "start-up": (
+        Figure(name="import_seconds", title="`import bezoar`", kind="seconds"),
+        Figure(name="help_seconds", title="`bezoar --help`", kind="seconds"),
+        Figure(name="python_seconds", title="Python alone, for comparison", kind="seconds"),
+    ),
+}
+
+_DETECTION = (
+    Figure(name="faster", title="times as fast as ART's two detections on the same features", kind="times"),
+    Figure(name="seconds", title="seconds of both detectors", kind="seconds"),
+    Figure(name="art_seconds", title="seconds of ART's two", kind="seconds"),
+    Figure(name="split_classes", title="classes in which activation clustering sees two clusters", kind="number"),
+    Figure(name="art_split_classes", title="classes in which ART's does", kind="number"),
+    Figure(name="art_spectral_fpr", title="ART's spectral signatures: other rows flagged (FPR)", kind="share"),
+    Figure(name="art_spectral_told_fpr", title="ART's spectral signatures told the poison rate: FPR", kind="share"),
+    Figure(name="art_clustering_fpr", title="ART's activation clustering: FPR", kind="share"),
+)
+_DETECTED = (
+    Figure(name="spectral_auroc", title="AUROC of spectral signatures", kind="area"),
+    Figure(name="art_spectral_auroc", title="AUROC of ART's", kind="area"),
+    Figure(name="art_spectral_tpr", title="ART's spectral signatures: poisoned rows flagged (TPR)", kind="share"),
+    Figure(name="spectral_tpr", title="ours: TPR at ART's FPR", kind="share"),
+    Figure(name="art_spectral_told_tpr", title="ART's spectral signatures told the poison rate: TPR", kind="share"),
+    Figure(name="spectral_told_tpr", title="ours, told nothing: TPR at that FPR", kind="share"),
+    Figure(name="art_clustering_tpr", title="ART's activation clustering: TPR", kind="share"),
+    Figure(name="clustering_tpr", title="ours: TPR at ART's FPR", kind="share"),
+)
+_BESIDE = (
+    Figure(name="share_of_peers_seconds", title="seconds of the audit over those of the peers", kind="ratio"),
+    Figure(name="accuracy_lead", title="accuracy of a network of ours less that of ART's", kind="change"),
+    Figure(name="detection_faster", title="times as fast as ART's two detections after the fit", kind="times"),
+    Figure(name="seconds", title="seconds of the audit", kind="seconds"),
+    Figure(name="peers_seconds", title="seconds of the peers", kind="seconds"),
+    Figure(name="art_fit_seconds", title="of these, ART's fit", kind="seconds"),
+    Figure(name="art_detection_seconds", title="of these, ART's two detections", kind="seconds"),
+    Figure(name="folds_seconds", title="of these, training on three folds for cleanlab", kind="seconds"),
+    Figure(name="cleanlab_seconds", title="of these, cleanlab itself", kind="seconds"),
+    Figure(name="detection_seconds", title="seconds of the same two detectors of ours", kind="seconds"),
+    Figure(name="accuracy", title="accuracy of a network of ours, trained on half of the rows", kind="share"),
+    Figure(name="accuracy_together", title="accuracy of our two networks together", kind="share"),
+    Figure(name="peers_accuracy", title="accuracy of ART's network, trained on all rows", kind="share"),
+    Figure(name="fpr", title="other rows flagged (FPR) by the audit", kind="share"),
+    Figure(name="art_spectral_fpr", title="FPR of ART's spectral signatures", kind="share"),
+    Figure(name="art_clustering_fpr", title="FPR of ART's activation clustering", kind="share"),
+    Figure(name="cleanlab_fpr", title="FPR of cleanlab", kind="share"),
+)
+_CAUGHT = (
+    Figure(name="tpr", title="poisoned rows flagged (TPR) by the audit", kind="share"),
+    Figure(name="art_spectral_tpr", title="TPR of ART's spectral signatures", kind="share"),
+    Figure(name="art_clustering_tpr", title="TPR of ART's activation clustering", kind="share"),
+    Figure(name="cleanlab_tpr", title="TPR of cleanlab", kind="share"),
+)
+_OFFSET = (
+    Figure(name="auroc", title="AUROC of spectral signatures", kind="area"),
+    Figure(name="art_auroc", title="AUROC of ART's", kind="area"),
+)
+
+_SIDE_BY_SIDE: dict[str, tuple[Figure, ...]] = {
+    **{f"detection-untouched-fashion{rows}": _DETECTION for rows in ("20k", "60k")},
+    **{f"detection-{attack}-fashion20k": _DETECTION + _DETECTED for attack in ("badnets", "blended")},
+    **{f"audit-{case}-fashion20k": _BESIDE for case in ("untouched", "untouched-wide")},
+    **{f"audit-{attack}-fashion20k": _BESIDE + _CAUGHT for attack in ("badnets", "blended")},
+    "class-at-0": _OFFSET,
+    "class-at-minus-6": _OFFSET,
+    "one-cloud-a-class": (
+        Figure(
+            name="split_classes", title="classes of 10 in which activation clustering sees two clusters", kind="number"
+        ),
+        Figure(name="art_split_classes", title="classes of 10 in which ART's does", kind="number"),
+        Figure(name="art_clustering_fpr", title="rows that ART's activation clustering flags", kind="share"),
+        Figure(name="art_spectral_fpr", title="rows that ART's spectral signatures flag", kind="share"),
+    ),
+    "labels-50k-of-1000-classes": (
+        Figure(name="of_cleanlab", title="seconds of ours over those of cleanlab's filter", kind="ratio"),
+        Figure(
+            name="of_cleanlab_batched", title="seconds of ours over those of cleanlab's batched filter", kind="ratio"
+        ),
+        Figure(name="seconds", title="seconds of confident learning and the judgement", kind="seconds"),
+        Figure(name="score_seconds", title="of these, confident learning", kind="seconds"),
+        Figure(name="cleanlab_seconds", title="seconds of cleanlab's filter", kind="seconds"),
+        Figure(name="cleanlab_batched_seconds", title="seconds of its batched filter", kind="seconds"),
+        Figure(name="peak_mib", title="peak memory of the process", kind="memory"),
+        Figure(name="cleanlab_peak_mib", title="peak memory of cleanlab's", kind="memory"),
+        Figure(name="tpr", title="wrong labels flagged (TPR)", kind="share"),
+        Figure(name="fpr", title="right labels flagged (FPR)", kind="share"),
+        Figure(name="cleanlab_tpr", title="TPR of cleanlab's filter", kind="share"),
+        Figure(name="cleanlab_fpr", title="FPR of cleanlab's filter", kind="share"),
+    ),
+}
+FIGURES = {"foundation": _FOUNDATION, "sidebyside": _SIDE_BY_SIDE}
+TITLES = {"foundation": "Foundation", "sidebyside": "Side by side with peers"}

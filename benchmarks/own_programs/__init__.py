@@ -1,0 +1,1 @@
+"""Bezoar's side of each comparison, one program a process."""
