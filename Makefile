@@ -44,7 +44,7 @@ docs: setup ## build the site in site/, and fail where a generated page is out o
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/mkdocs build --strict --quiet
 
-bench: setup ## measure, and write benchmarks/results/
+bench: setup ## measure what is not measured yet; fails where a goal is lost
 	$(BIN)/python -m benchmarks
 
 check: lint types test docs ## everything that CI checks

@@ -29,30 +29,28 @@ def goals(text: str, suites: Suites) -> dict[str, dict[str, tuple[Figure, ...]]]
     found = {suite: {case: figures for case, figures in cases.items()} for suite, cases in suites.items()}
     for suite, several in rules.items():
         for rule in several:
-            for pattern in rule.pop("cases"):
+            wanted = {name: bound for name, bound in rule.items() if name != "cases"}
+            for pattern in rule["cases"]:
                 matching = [case for case in found[suite] if fnmatchcase(case, pattern)]
                 if not matching:
                     raise InputError(f"{FILE.name}: no case {pattern!r} in {suite}.")
                 for case in matching:
-                    found[suite][case] = _with(found[suite][case], rule, f"{suite}, {pattern}")
+                    found[suite][case] = _with(found[suite][case], wanted, f"{suite}, {pattern}")
     return found
 
 
 def _with(figures: tuple[Figure, ...], rule: Mapping[str, Any], where: str) -> tuple[Figure, ...]:
     if strange := set(rule) - {figure.name for figure in figures}:
         raise InputError(f"{FILE.name}: {where}: no figure {min(strange)!r}.")
-    return tuple(
-        dataclasses.replace(figure, **_goal(rule[figure.name], where)) if figure.name in rule else figure
-        for figure in figures
-    )
+    return tuple(_promised(figure, rule[figure.name], where) if figure.name in rule else figure for figure in figures)
 
 
-def _goal(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
-    if len(bound) == 1:
-        ((side, value),) = bound.items()
-        if side in ("at_least", "at_most", "always"):
-            return {"goal": float(value), "at_least": side != "at_most"}
-    raise InputError(f"{FILE.name}: {where}: a goal is one of at_least, at_most and always. Got {dict(bound)}.")
+def _promised(figure: Figure, bound: Mapping[str, Any], where: str) -> Figure:
+    sides = ("always",) if figure.kind == "fact" else ("at_least", "at_most")
+    if len(bound) != 1 or not set(bound) <= set(sides):
+        raise InputError(f"{FILE.name}: {where}: `{figure.name}` must have {' or '.join(sides)}. Got {dict(bound)}.")
+    ((side, value),) = bound.items()
+    return dataclasses.replace(figure, goal=float(value), at_least=side != "at_most")
 
 
 GOALS = goals(FILE.read_text(encoding="utf-8"), FIGURES)

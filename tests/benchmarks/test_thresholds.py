@@ -41,7 +41,8 @@ def test_a_bound_from_above_is_lost_above_it(at, reached):
         ('[[pace]]\ncases = ["walk-*"]\nfaster = { at_least = 1 }', "case 'walk-*'"),
         ('[[pace]]\ncases = ["start"]\nfaster = { at_least = 1 }', "figure 'faster'"),
         ('[[pace]]\ncases = ["start"]\nquick = { above = 1 }', "above"),
-        ('[[pace]]\ncases = ["start"]\nquick = { at_least = 1, at_most = 2 }', "at_most"),
+        ('[[pace]]\ncases = ["start"]\nquick = { at_least = 1 }', "must have always"),
+        ('[[pace]]\ncases = ["run-*"]\nfaster = { at_least = 1, at_most = 2 }', "must have at_least or at_most"),
     ],
 )
 def test_a_rule_that_could_never_be_lost_is_refused(text, named):
