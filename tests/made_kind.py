@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -132,9 +132,10 @@ class Inline:
 
     name: str = "inline"
     workers: int = 1
+    alone: bool = False
 
     def run(self, tasks: Sequence[Task], inputs: Mapping[str, Any]) -> Generator[Ended]:
-        for task in tasks:
+        for task in (replace(task, alone=self.alone) for task in tasks):
             yield Ended(task=task, results=work(task, inputs[task.first.data_digest]))
 
 

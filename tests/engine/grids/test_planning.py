@@ -57,7 +57,8 @@ def test_defaulted_hyperparameters_are_in_the_cell(small):
 
 def test_spelling_a_default_out_changes_no_address(small):
     default, spelled = (
-        plan(quick(small, attack, detectors=["audit"])) for attack in ("badnets", {"badnets": {"size": 3}})
+        plan(quick(small, attack, detectors=["audit"]))
+        for attack in ("badnets", {"badnets": {"place": "bottom_right"}})
     )
     assert [each.key for each in default.cells] == [each.key for each in spelled.cells]
 
