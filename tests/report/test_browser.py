@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bezoar.report import html
+from bezoar.report import bench, compare, compared, html
+from sample_grids import GRIDS, hostile, whole, with_gaps
 from sample_reports import HOSTILE, REPORTS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -16,6 +17,12 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
     *("--disable-component-update", "--disable-sync"),
 )
+PAGES = {
+    **{name: lambda make=make: html.render(make()) for name, make in REPORTS.items()},
+    **{f"grid-{name}": lambda make=make: bench.page(make()) for name, make in GRIDS.items()},
+    "comparison": lambda: compared.page(compare.compare(whole(), with_gaps())),
+    "comparison-hostile": lambda: compared.page(compare.compare(hostile(), hostile())),
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +40,15 @@ def browser():
 def pages(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     paths = {}
-    for name, make in REPORTS.items():
+    for name, render in PAGES.items():
         paths[name] = folder / f"{name}.html"
-        paths[name].write_text(html.render(make()), encoding="utf-8")
+        paths[name].write_text(render(), encoding="utf-8")
     return paths
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_fits_the_screen_and_asks_for_nothing(browser, pages, name, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
@@ -64,10 +71,12 @@ def test_the_page_fits_the_screen_and_asks_for_nothing(browser, pages, name, wid
     context.close()
 
 
-def test_hostile_names_are_text_and_make_no_element(browser, pages):
+@pytest.mark.parametrize("name", ["hostile", "grid-hostile", "comparison-hostile"])
+def test_hostile_names_are_text_and_make_no_element(browser, pages, name):
     context = browser.new_context()
     page = context.new_page()
-    page.goto(pages["hostile"].as_uri())
+    page.goto(pages[name].as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.title() != "owned"
     assert (
         page.evaluate("document.querySelectorAll('script, evil, img[onerror], iframe, a:not([href^=\"#\"])').length")
@@ -78,6 +87,27 @@ def test_hostile_names_are_text_and_make_no_element(browser, pages):
         assert value in body
     assert not set("\x00\x1b\u202e") & set(body)
     context.close()
+
+
+def test_choosing_a_figure_shows_its_maps_and_charts_and_does_not_scroll_away(browser, pages):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(pages["grid-gaps"].as_uri())
+
+    def shown(figure):
+        return {element.is_visible() for element in page.query_selector_all(f".figure.{figure}")}
+
+    assert (shown("auroc"), shown("ap")) == ({True}, {False})
+    label = page.locator('#heat label[for="show-ap"]')
+    label.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    label.click()
+    assert (shown("auroc"), shown("ap")) == ({False}, {True})
+    assert before > 0
+    # Tables may differ in height; the top of the page is far away.
+    assert abs(page.evaluate("scrollY") - before) < 400
+    page.keyboard.press("ArrowRight")
+    assert shown("tpr_at_fpr1") == {True}
+    page.close()
 
 
 def test_the_policy_stops_what_would_slip_through(browser, tmp_path):

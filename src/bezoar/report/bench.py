@@ -16,8 +16,8 @@ from bezoar.report.wording import Tone
 
 FLAGS = ("tpr", "fpr", "precision")
 """Figures of the whole audit's flags."""
-_MOST_TILES, _MOST_CHARTS, _MOST_ROWS = 9000, 160, 3000
-_MOST_GAPS, _MOST_RUNS, _MOST_PAIRS, _MOST_AUDITS, _MOST_FIGURES, _MOST_NAMED, _MOST_PLACES = (
+_MOST_TILES, _MOST_CHARTS, _MOST_FIGURES = 20_000, 120, 12_000
+_MOST_GAPS, _MOST_RUNS, _MOST_PAIRS, _MOST_AUDITS, _MOST_COLUMNS, _MOST_NAMED, _MOST_PLACES = (
     100,
     10,
     60,
@@ -103,9 +103,13 @@ def page(results: Results) -> str:
         [setting for group in attacked for setting in group if setting.data == data]
         for data in dict.fromkeys(group[0].data for group in attacked)
     ]
-    heats, sets_left_out = _within(sets, lambda group: len(figures) * len(methods) * len(group), _MOST_TILES)
+    maps = [(figure, group) for group in sets for figure in figures]
+    heats, maps_left_out = _within(maps, lambda one: len(methods) * len(one[1]), _MOST_TILES)
     curves, curves_left_out = _within(attacked, lambda _: 1 + len(figures), _MOST_CHARTS)
-    listings, listings_left_out = _within(groups.values(), lambda group: len(group) * len(grid.methods), _MOST_ROWS)
+    columns = min(len(grid.figures), _MOST_COLUMNS) + 1
+    listings, listings_left_out = _within(
+        groups.values(), lambda group: len(group) * len(grid.methods) * columns, _MOST_FIGURES
+    )
     gaps = _gaps(results)
     return (
         html.environment()
@@ -123,8 +127,8 @@ def page(results: Results) -> str:
             titles=FIGURES,
             figures=figures,
             boards=boards,
-            heats=[_heat(grid, methods, figure, group) for group in heats for figure in figures],
-            sets_left_out=sets_left_out,
+            heats=[_heat(grid, methods, figure, group) for figure, group in heats],
+            maps_left_out=maps_left_out,
             evaluations=[evaluation(grid, methods, figures, group) for group in curves],
             curves_left_out=curves_left_out,
             audits=_audits(grid),
@@ -221,7 +225,7 @@ def _warmth(figure: str, value: float) -> int:
 
 def _listing(grid: Grid, settings: Sequence[Setting]) -> Listing:
     pairs = [(setting, method) for setting in settings for method in grid.methods if grid.of(setting, method)]
-    figures = [name for name in grid.figures if any(grid.numbers(*pair, name) for pair in pairs)][:_MOST_FIGURES]
+    figures = [name for name in grid.figures if any(grid.numbers(*pair, name) for pair in pairs)][:_MOST_COLUMNS]
     return Listing(
         attack=settings[0].attack,
         data=settings[0].data,
@@ -242,7 +246,7 @@ def _listing(grid: Grid, settings: Sequence[Setting]) -> Listing:
 def _asked_for(grid: Grid, setting: Setting, method: Method, figure: str) -> Summary | None:
     """The figure of a method; None where all cells ended well and none of them speaks of it."""
     found = grid.summary(setting, method, figure)
-    return None if not found.seeds and not found.reasons and set(found.absent) == {"no figure"} else found
+    return None if not found.seeds and set(found.absent) == {cells.NOT_MEASURED} else found
 
 
 def _audits(grid: Grid) -> list[tuple[Setting, tuple[Summary | None, ...]]]:

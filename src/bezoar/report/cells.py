@@ -13,6 +13,8 @@ AREAS = ("auroc", "ap")
 """Figures that are written as decimals; the other known ones are rates, written as per cent."""
 SECONDS = "seconds"
 """The time of a cell, named as a figure is."""
+NOT_MEASURED = "not measured"
+"""Of a figure that a cell which ended well does not speak of."""
 LABEL = 60
 """Characters of a name that are shown."""
 
@@ -66,8 +68,7 @@ class Summary:
     value : median over the seeds that have a number; None where none has.
     low, high : the least and the greatest of them; with one seed, the ends of the interval of that measurement.
     seeds, planned : how many have a number, and how many were planned.
-    absent : how many of the others ended how: "failed", "not applicable", "missing" or "no figure".
-    reasons : why, each once.
+    absent : how many of the others ended how, see :func:`absence`.
     """
 
     value: float | None
@@ -76,7 +77,6 @@ class Summary:
     seeds: int
     planned: int
     absent: Mapping[str, int]
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,13 +117,10 @@ class Grid:
         if len(values) == 1:
             low, high = numbers[0].low, numbers[0].high
         absent: dict[str, int] = {}
-        reasons: dict[str, None] = {}
         for result in cells.values():
-            state, reason = absence(result, figure)
+            state, _ = absence(result, figure)
             if state:
                 absent[state] = absent.get(state, 0) + 1
-            if reason:
-                reasons[safe.text(reason, 300)] = None
         return Summary(
             value=statistics.median(values) if values else None,
             low=low,
@@ -131,7 +128,6 @@ class Grid:
             seeds=len(values),
             planned=len(cells),
             absent=absent,
-            reasons=tuple(reasons),
         )
 
     def seconds(self, setting: Setting, method: Method) -> float | None:
@@ -180,15 +176,18 @@ def grid(results: Results) -> Grid:
 
 
 def absence(result: Result | None, figure: str) -> tuple[str, str]:
-    """Why a cell has no such number, in a word and in full; two empty texts where it has one."""
+    """Why a cell has no such number, in a word and in full; two empty texts where it has one.
+
+    The words are missing (no result), failed, not applicable, no figure (refused, with a reason) and not measured.
+    """
     if result is None:
         return "missing", ""
     if result.status != "done":
         return result.status.replace("_", " "), result.reason
     measured = result.figures.get(figure)
-    if measured is None or measured.value is None:
-        return "no figure", measured.reason if measured else ""
-    return "", ""
+    if measured is None:
+        return NOT_MEASURED, ""
+    return ("no figure", measured.reason) if measured.value is None else ("", "")
 
 
 def in_words(figure: str, value: float) -> str:

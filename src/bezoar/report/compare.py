@@ -160,9 +160,9 @@ def compare(a: Results, b: Results, *, level: float = 0.05) -> Comparison:
     seeds. With one seed, or where all pairs differ by exactly the same amount, the intervals that the two measurements
     brought along decide; they hold only the chance in which rows were measured, and the change says so.
 
-    p-values are corrected by Benjamini and Hochberg, seconds apart from the rest: of what is called a change, at most
-    a share of `level` is expected to be chance, and where nothing changed anything is claimed in at most that share of
-    comparisons. Seconds are compared where both sides ran on the same hardware with as many workers; what else ran
+    p-values are corrected by Benjamini and Hochberg, the overall means apart from the settings and seconds apart from
+    the rest: in each of these families at most a share of `level` of what is called a change is expected to be chance,
+    and where nothing changed anything at all is claimed in at most that share of comparisons. Seconds are compared where both sides ran on the same hardware with as many workers; what else ran
     there nobody knows. Nothing that failed or is missing enters as a number.
 
     Parameters
@@ -219,7 +219,7 @@ def _figures(before: _Side, after: _Side) -> list[str]:
         for name, measured in result.figures.items()
         if measured.value is not None
     }
-    known = [name for name in FIGURES if name in seen] + sorted(seen.difference(FIGURES))
+    known = [name for name in FIGURES if name in seen] + sorted(seen.difference(FIGURES, {SECONDS}))
     if known or (before.numbers(SECONDS) and after.numbers(SECONDS)):
         return [*known, SECONDS]
     return [] if before.inapplicable and after.inapplicable else [_ALL]

@@ -109,7 +109,8 @@ def sides(comparison: Comparison) -> str:
 def chance(comparison: Comparison) -> str:
     """How often such a comparison is wrong."""
     return (
-        f"Of the differences that are claimed, at most {wording.share(comparison.level)} are expected to be chance. "
+        f"In either table, of the differences that are claimed at most {wording.share(comparison.level)} are expected "
+        "to be chance. "
         "Intervals are 95 % each, not corrected; where one leaves 0 out and no difference is claimed, the number of "
         "comparisons is why."
     )
@@ -136,7 +137,7 @@ def _signed(figure: str, value: float) -> str:
         said = f"{value:+.3f}"
     else:
         said = f"{100 * value:+.2f}" if figure in FIGURES else f"{value:+.3g}"
-    return said.replace("-", "\N{MINUS SIGN}")
+    return said.replace("-", "\N{MINUS SIGN}") if float(said) else "0"
 
 
 def _unit(figure: str) -> str:

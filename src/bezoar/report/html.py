@@ -52,6 +52,7 @@ def render(report: Report) -> str:
             unread_count=max(shown.dataset.unread, len(shown.unread)),
             most_unread=_MOST_UNREAD,
             classes=list(zip(shown.dataset.classes, shown.dataset.class_counts, strict=False))[:_MOST_CLASSES],
+            profiles=shown.dataset.profiles[:_MOST_CLASSES],
             data_pairs=_data(shown),
             records=_records(shown),
             pictures_left_out=left_out,

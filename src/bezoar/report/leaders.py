@@ -7,7 +7,7 @@ import numpy as np
 
 from bezoar.maths.repeats import nested_means
 from bezoar.maths.stats import Floats
-from bezoar.report.cells import Grid, Method, absence
+from bezoar.report.cells import NOT_MEASURED, Grid, Method, absence
 
 Place = tuple[str, int]
 """A setting's id and a seed."""
@@ -95,7 +95,7 @@ def board(grid: Grid, figure: str, rng: np.random.Generator) -> Board:
             Unranked(method=method, measured=measured, absent=absent)
             for method, (measured, absent) in tallies.items()
             # A method that ends well everywhere and never gives the figure does not measure it.
-            if method not in ranked and (measured or absent.keys() - {"no figure"})
+            if method not in ranked and (measured or absent.keys() - {NOT_MEASURED})
         ),
         cells=len(union),
         shared=len(shared),
