@@ -1,0 +1,146 @@
+"""All pairs of vectors that lie within a distance of each other, without measuring most of the others."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bezoar.maths.linear import leading_components
+
+# Most leading components in which pairs are compared first, and pairs on which their number is tried.
+_MOST_COMPONENTS = 128
+_SAMPLE = 20_000
+# What one pair's measurement costs for each of its numbers, in products of a pair in a tile.
+_MEASUREMENT = 100
+# Rows on either side of a tile of pairs.
+_TILE = 1024
+# Pairs whose distances are measured one by one at a time: bounds memory at that many rows.
+_BLOCK = 2**13
+# Where more than this share of a tile is in doubt, one product of all is cheaper than one pair at a time.
+_IN_DOUBT = 0.02
+
+
+def near_vectors(x: NDArray[Any], radius: float, *, limit: int = 128) -> NDArray[np.intp]:
+    """Pairs of rows at a Euclidean distance of at most `radius`.
+
+    Exact: a pair is dismissed only where a lower bound of its distance exceeds the radius. The bound is the distance of
+    the leading components, together with the difference of what they leave of each row's length (the triangle
+    inequality). Rows are sorted along the first component, so that whole tiles of pairs need no look at all. Distances
+    are measured in single precision from the middle of all rows: pairs within a millionth of the radius may fall on
+    either side.
+
+    Parameters
+    ----------
+    x : (n, d) finite. Vectors of unit length with a cosine of at least c lie within ``sqrt(2 - 2 * c)``.
+    radius : at least 0.
+    limit : pairs of two rows that both have this many pairs already may be left out, so that a set of equal rows, or one
+        made to collide, costs memory in O(n limit). Every pair of a row that has fewer is there.
+
+    Returns
+    -------
+    (m, 2) row indices i < j, sorted, each pair once.
+    """
+    components = leading_components(x, _MOST_COMPONENTS)
+    order = np.argsort(components[:, 0], kind="stable") if components.shape[1] else np.arange(len(x))
+    components = components[order]
+    rows = np.asarray(x[order] - x.mean(axis=0, dtype=np.float64), dtype=np.float32) if len(x) else x
+    rounding = 1e-6 * float(np.einsum("ij,ij->i", rows, rows).max(initial=0.0))
+    # A bound may err by rounding more than a distance does: doubt costs little, a lost pair is lost.
+    bounds = _Closeness(_short(rows, components, radius), radius, rounding + 1e-3 * radius**2)
+    whole = _Closeness(rows, radius, rounding)
+
+    counts = np.zeros(len(x), dtype=np.intp)
+    found = [np.empty((0, 2), dtype=np.intp)]
+    for one, other in _tiles(components[:, 0] if components.shape[1] else np.zeros(len(x)), radius):
+        if min(counts[one].min(), counts[other].min()) >= limit:
+            continue
+        near = bounds.of(one, other) > -bounds.slack
+        sure = None
+        if np.count_nonzero(near) > _IN_DOUBT * near.size:
+            closeness = whole.of(one, other)
+            sure, near = closeness > whole.slack, closeness >= -whole.slack
+        if one == other:
+            near &= np.tri(len(near), k=-1, dtype=bool).T
+        places = np.flatnonzero(near)
+        first, second = np.divmod(places, near.shape[1])
+        kept = np.zeros(len(places), dtype=bool) if sure is None else sure.ravel()[places]
+        kept[~kept] = _measured(rows[one], rows[other], first[~kept], second[~kept]) <= radius**2
+        pairs = np.stack([first[kept] + one.start, second[kept] + other.start], axis=1)
+        pairs = pairs[_wanted(pairs[:, 0], counts, limit) | _wanted(pairs[:, 1], counts, limit)]
+        counts += np.bincount(pairs.ravel(), minlength=len(x))
+        found.append(pairs)
+    pairs = np.sort(order[np.concatenate(found)], axis=1)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _short(rows: NDArray[np.float32], components: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """(n, p + 1) the leading components, and the length of what they leave of each row.
+
+    Distances between these rows are no larger than between the rows themselves. How many components pay is found on a
+    sample of pairs: each costs a product for every pair, and each pair that stays in doubt costs a measurement.
+    """
+    lengths = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    first, second = np.random.default_rng(0).integers(0, max(1, len(rows)), (2, _SAMPLE if len(rows) else 0))
+    squares = components**2
+
+    def short(count: int) -> NDArray[np.float64]:
+        left_over = (lengths - squares[:, :count].sum(axis=1)).clip(0)
+        return np.column_stack([components[:, :count], np.sqrt(left_over)])
+
+    def cost(count: int) -> float:
+        bound = short(count)
+        doubtful = ((bound[first] - bound[second]) ** 2).sum(axis=1) <= radius**2
+        return count + _MEASUREMENT * rows.shape[1] * float(doubtful.mean()) if len(first) else 0.0
+
+    return short(min(range(0, components.shape[1] + 1, 16), key=cost))
+
+
+class _Closeness:
+    """Half of the squared radius less the squared distance of any two rows, as one product; off by at most `slack`."""
+
+    def __init__(self, rows: NDArray[Any], radius: float, slack: float) -> None:
+        half = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)[:, None] / 2
+        one = np.ones_like(half)
+        self._left = np.hstack([rows, one, radius**2 / 2 - half]).astype(np.float32)
+        self._right = np.hstack([rows, -half, one]).astype(np.float32)
+        self.slack = slack
+
+    def of(self, one: slice, other: slice) -> NDArray[np.float32]:
+        return np.asarray(self._left[one] @ self._right[other].T, dtype=np.float32)
+
+
+def _tiles(sorted_values: NDArray[np.float64], radius: float) -> Iterator[tuple[slice, slice]]:
+    """Pairs of slices between which these values come within the radius, those near the diagonal first.
+
+    There a set of rows that are all alike reaches the limit at once, and the rest need not be looked at.
+    """
+    starts = np.arange(0, len(sorted_values), _TILE)
+    stops = np.minimum(starts + _TILE, len(sorted_values))
+    for apart in range(len(starts)):
+        for low, high in zip(range(len(starts) - apart), range(apart, len(starts)), strict=True):
+            # A little more than the radius: the values have been rounded.
+            if sorted_values[starts[high]] - sorted_values[stops[low] - 1] <= 1.001 * radius:
+                yield slice(int(starts[low]), int(stops[low])), slice(int(starts[high]), int(stops[high]))
+
+
+def _measured(
+    one: NDArray[np.float32], other: NDArray[np.float32], first: NDArray[np.intp], second: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Squared distances of pairs of rows."""
+    squares = np.empty(len(first))
+    for start in range(0, len(first), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        apart = one[first[block]] - other[second[block]]
+        squares[block] = np.einsum("ij,ij->i", apart, apart, dtype=np.float64)
+    return squares
+
+
+def _wanted(ends: NDArray[np.intp], counts: NDArray[np.intp], limit: int) -> NDArray[np.bool_]:
+    """Which pairs their row at this end still needs: the first of each row, until it has `limit`."""
+    order = np.argsort(ends, kind="stable")
+    ranked = ends[order]
+    rank = np.arange(len(ends)) - np.searchsorted(ranked, ranked)
+    wanted = np.empty(len(ends), dtype=bool)
+    wanted[order] = rank < limit - counts[ranked]
+    return wanted
