@@ -259,6 +259,15 @@ def test_images_are_audited_too(audited, tmp_path):
     assert report(tmp_path)["dataset"]["modality"] == "image"
 
 
+def test_a_persons_own_model_is_imported_by_name_and_recorded(audited, clean, tmp_path, monkeypatch):
+    (tmp_path / "my_bank.py").write_text(
+        "import numpy as np\ndef predict(rows):\n    return np.full((len(rows), 2), 0.5)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert audited(clean, "--model", "my_bank:predict") == 0
+    assert report(tmp_path)["run"]["arguments"]["model"] == "my_bank:predict"
+
+
 def test_the_list_of_kinds_of_audit_is_shown_without_one(capsys):
     assert run(["audit"]) == 2
     assert "data" in capsys.readouterr().err
