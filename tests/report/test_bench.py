@@ -203,12 +203,12 @@ def test_effect_is_drawn_with_the_accuracy_of_the_untouched_set():
 def test_the_page_counts_what_is_there_and_what_is_not():
     results = with_gaps()
     shown = text_of(bench.page(results))
-    assert "Of 252 cells 14 failed and 12 are missing." in shown
+    assert "Of 252 cells: 14 failed, 12 missing." in shown
     for name, count in (("Done", 207), ("Failed", 14), ("Missing", 12), ("Not applicable", 19)):
         assert f"{name} {count}" in shown
     for reason in ("FloatingPointError: no epoch ended", "Needs features, which a table has none of."):
         assert reason in shown
-    assert "All 252 cells ended well." in text_of(bench.page(whole()))
+    assert "No cell of 252 failed or is missing." in text_of(bench.page(whole()))
 
 
 def test_tiles_without_a_number_say_why_and_have_no_colour():
@@ -237,7 +237,7 @@ def test_a_refused_figure_is_no_number_and_its_reason_is_told():
 
 def test_a_grid_of_which_nothing_ran_has_a_page():
     page = text_of(bench.page(results_of([], [done("a", 0.9).cell])))
-    assert "Of 1 cells 1 are missing." in page
+    assert "Of 1 cells: 1 missing." in page
     assert "Nothing was planned." in text_of(bench.page(results_of([], [])))
 
 

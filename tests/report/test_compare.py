@@ -38,7 +38,7 @@ def printed(comparison, width=200):
     return stream.getvalue()
 
 
-BEFORE, AFTER = (0.90, 0.92, 0.88, 0.91), (0.80, 0.83, 0.78, 0.80)
+BEFORE, AFTER = (0.90, 0.92, 0.88, 0.90), (0.80, 0.83, 0.78, 0.79)
 
 
 def test_a_change_is_the_paired_difference_of_equal_seeds():
@@ -125,7 +125,7 @@ def test_what_failed_on_a_side_is_not_comparable_and_counted_as_lost(status, rea
     assert [change.verdict for change in comparison.changes] == [Verdict.NOT_COMPARABLE] * 2
     assert {change.reason for change in comparison.changes} == {told}
     assert (comparison.lost, comparison.gained) == (1, 0)
-    assert "1 cells that were done in A are not in B" in printed(comparison)
+    assert "Cells done in A and not in B: 1." in printed(comparison)
 
 
 def test_what_is_missing_on_a_side_is_not_comparable():
@@ -225,8 +225,8 @@ def test_json_holds_every_change_and_no_nan():
 
 def test_the_terminal_says_what_moved_how_far_and_how_sure():
     shown = printed(compare(of(BEFORE), of(AFTER))).replace("\u00a0", " ")
-    assert shown.splitlines()[0].strip() == "1 figures are worse and 0 better."
-    for part in ("worse", "AUROC", "badnets", "digits", "1 %", "0.902", "0.802", "−0.100"):
+    assert shown.splitlines()[0].strip() == "1 worse, 0 better."
+    for part in ("worse", "AUROC", "badnets", "digits", "1 %", "0.900", "0.800", "−0.100"):
         assert part in shown
 
 

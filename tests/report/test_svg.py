@@ -52,3 +52,26 @@ def test_texts_of_a_chart_are_escaped():
     drawn = svg.curve([(0, 0), (1, 1)], [], x=axis, y=axis, alt='"><script>')
     ET.fromstring(drawn)
     assert not re.search("<(script|b)", drawn)
+
+
+def test_each_of_several_lines_has_its_own_marks_and_gaps_stay_gaps():
+    points = tuple(svg.Reading(x=x, y=0.5, low=0.4, high=0.6) for x in (0.001, 0.01, 0.1))
+    series = [svg.Series(points=points, style=0), svg.Series(points=(points[0], None, points[2]), style=5)]
+    whole, broken = ET.fromstring(svg.curves(series, x=LOG, y=LINEAR, alt="a")).findall("g")
+    assert (len(whole.findall("polyline")), len(broken.findall("polyline"))) == (1, 0)
+    assert (len(whole.findall("path")), len(broken.findall("path"))) == (3, 2)
+    assert whole.find("path").get("d") != broken.find("path").get("d")
+    assert len(broken.findall("line[@class='whisker']")) == 2
+
+
+def test_eight_lines_differ_in_mark_or_colour():
+    assert len({str(svg.sign(style)) for style in range(svg.STYLES)}) == svg.STYLES
+
+
+def test_a_tick_of_two_lines_stands_above_the_name_of_the_axis():
+    axis = svg.Axis(low=0, high=1, ticks=((0, "1 %\n50"), (1, "2 %\n100")), name="strength")
+    texts = {
+        text.text: float(text.get("y"))
+        for text in ET.fromstring(svg.curves([], x=axis, y=LINEAR, alt="a")).iter("text")
+    }
+    assert texts["1 %"] < texts["50"] < texts["strength"]

@@ -170,10 +170,10 @@ def _headline(results: Results) -> str:
     if not planned:
         return "Nothing was planned."
     if not failed and not missing:
-        return f"All {planned:,} cells ended well."
+        return f"No cell of {planned:,} failed or is missing."
     parts = [f"{failed:,} failed"] if failed else []
-    parts += [f"{missing:,} are missing"] if missing else []
-    return f"Of {planned:,} cells {' and '.join(parts)}."
+    parts += [f"{missing:,} missing"] if missing else []
+    return f"Of {planned:,} cells: {', '.join(parts)}."
 
 
 def _lead(boards: Sequence[Board]) -> str:

@@ -88,14 +88,14 @@ def headline(comparison: Comparison) -> str:
     better = sum(change.verdict is Verdict.BETTER for change in everything)
     moved = sum(change.verdict in _MOVED for change in everything)
     if worse or better:
-        said = f"{worse:,} figures are worse and {better:,} better."
+        said = f"{worse:,} worse, {better:,} better."
     elif moved:
         said = "Nothing is better or worse; some figures that are neither moved."
     elif all(change.verdict is Verdict.NOT_COMPARABLE for change in everything):
         said = "Nothing can be compared."
     else:
         said = "No difference seen."
-    lost = f" {comparison.lost:,} cells that were done in A are not in B." if comparison.lost else ""
+    lost = f" Cells done in A and not in B: {comparison.lost:,}." if comparison.lost else ""
     return f"{said}{lost}"
 
 
