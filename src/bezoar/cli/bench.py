@@ -74,11 +74,12 @@ def run(
     """
     from bezoar.cli.progress import progress
     from bezoar.engine.grids.driver import run_grid
+    from bezoar.engine.grids.results import GRID, RESULTS, RUNS, TABLE
 
     asked = _grid(
         grid, _flags({"attacks": attacks, "detectors": detectors, "data": data, "rates": rates, "seeds": seeds})
     )
-    options.require_apart(out, asked.data)
+    options.require_apart(out, asked.data, (GRID, RESULTS, RUNS, TABLE, PAGE))
     with _executor(ray, workers) as executor, progress(quiet or as_json) as tell:
         results = run_grid(
             asked,
@@ -105,6 +106,30 @@ def report(folder: Folder, quiet: Quiet = False) -> None:
     _write(results, folder)
     if not quiet:
         _print(results, folder)
+
+
+@app.command("compare")
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of a grid: before.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of a grid: after.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page, as HTML.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The comparison as JSON on standard output.")] = False,
+) -> None:
+    """Say what got better or worse from A to B beyond noise, and what cannot be compared."""
+    from bezoar.core.files import write_text
+    from bezoar.engine.grids.results import read_results
+    from bezoar.report import compare as comparing
+    from bezoar.report import compared
+
+    comparison = comparing.compare(read_results(a), read_results(b))
+    if out is not None:
+        write_text(out, compared.page(comparison))
+    if as_json:
+        typer.echo(comparing.dump(comparison))
+        return
+    from rich.console import Console
+
+    Console().print(compared.terminal(comparison))
 
 
 def _flags(given: dict[str, Any]) -> dict[str, Any]:

@@ -145,5 +145,5 @@ def make_grid(content: Mapping[str, Any], *, where: str) -> Grid:
 
 def nearest(name: str, known: Mapping[str, Any]) -> str:
     """A hint for a person who misspelled a name."""
-    near = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    near = get_close_matches(name, list(known), n=3, cutoff=0.5) or [other for other in known if name and name in other]
     return f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(known))}."
