@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from benchmarks.detection import quality, timing, tpr_within
 from benchmarks.many_classes import ManyClasses
+from benchmarks.own_programs import detection
 from benchmarks.peer_defects import Offset, OneCloudEach
 from benchmarks.thresholds import GOALS
 from benchmarks.whole_audits import AuditBesidePeers, flags
@@ -15,6 +16,7 @@ from benchmarks.whole_audits import AuditBesidePeers, flags
 from benchmarks import cases, peers, programs, whole_audits
 from bezoar.core.data import Dataset
 from bezoar.core.errors import BezoarError, UnknownNameError
+from bezoar.engine.scoring import score_rows
 from bezoar.maths.stats import auroc
 
 needs_art = pytest.mark.skipif(not peers.is_ready("art"), reason="ART's environment is not made; `make bench` does")
@@ -78,6 +80,19 @@ def test_our_scores_do_not_depend_on_where_a_class_lies(features):
     assert len(answer["seconds"]) == 2
     assert auroc(np.asarray(answer["spectral"])[: len(poisoned)], poisoned) == 1.0
     assert np.count_nonzero(answer["clustering"][300:]) == 0
+
+
+def test_every_timed_call_starts_from_nothing(features, answer, monkeypatch):
+    """What a detector leaves on a trace for the next one would make every call but the first too quick."""
+    seen = []
+
+    def noted(trace, *rest):
+        seen.append(trace.shared)
+        return score_rows(trace, *rest)
+
+    monkeypatch.setattr(detection, "score_rows", noted)
+    answer("detection", features[0], "3")
+    assert len({id(shared) for shared in seen}) == 3
 
 
 @needs_art
