@@ -168,10 +168,13 @@ class Dataset:
         mask[rows] = True
         return mask
 
-    def take(self, rows: NDArray[Any]) -> "Dataset":
-        """The rows at these indices (or where this mask is True), in this order."""
+    def take(self, rows: NDArray[Any], *, inputs: Inputs | None = None) -> "Dataset":
+        """The rows at these indices (or where this mask is True), in this order.
+
+        `inputs` are those very rows of the inputs, where the caller has them already.
+        """
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        inputs, known = take_inputs(self.inputs, rows), self._known_hashes
+        inputs, known = take_inputs(self.inputs, rows) if inputs is None else inputs, self._known_hashes
         return dataclasses.replace(
             self,
             inputs=inputs,

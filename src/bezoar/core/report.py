@@ -158,8 +158,32 @@ class PowerRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What the cells of a column look like, or how bright the images of a class are.
+
+    Parameters
+    ----------
+    name : of the column, or of the class.
+    kind : "numbers", "text", or "brightness": the mean of an image in grey levels, 0 to 255.
+    rows, missing : cells, and how many of them are empty.
+    distinct : how many different values there are, with its interval.
+    mean, std : of numbers; None where there are none.
+    quantiles : values below which 0, 5, 25, 50, 75, 95 and 100 % of the numbers lie, their ranks right to 1 %.
+    """
+
+    name: str
+    kind: Literal["numbers", "text", "brightness"]
+    rows: int
+    missing: int
+    distinct: Evidence
+    mean: float | None = None
+    std: float | None = None
+    quantiles: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSummary:
-    """The audited set in numbers."""
+    """The audited set in numbers. ``different`` estimates how many of its rows differ from all others before them."""
 
     name: str
     modality: str
@@ -171,6 +195,8 @@ class DatasetSummary:
     sources: int = 0
     columns: tuple[str, ...] = ()
     unread: int = 0
+    different: Evidence | None = None
+    profiles: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

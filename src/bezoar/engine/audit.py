@@ -151,10 +151,10 @@ class _Audit:
     def _controls(
         self, judgement: Judgement, plant: np.random.Generator, again: np.random.Generator
     ) -> tuple[tuple[PowerRow, ...], Evidence] | None:
-        left = self.data.take(~judgement.flagged)
-        if _unfit(left):
+        left = ~judgement.flagged
+        if _unfit(self.data.labels[left], self.data.classes):
             return None
-        spiked, spikes = spike(left, plant)
+        spiked, spikes = spike(self.data, plant, left=left, means=self.settings.means)
         fit = self._fit(spiked, again, "controls")
         scores = score_rows(fit.trace, self.settings.detectors, lambda share: None)
         return measure(judge(fit, scores.by_detector, again, trusted=self.settings.trusted), spikes)
@@ -269,17 +269,17 @@ def _aligned(trusted: Dataset, data: Dataset) -> Dataset:
 def _require_auditable(data: Dataset) -> None:
     if data.modality is Modality.TEXT:
         raise InputError(f"{data.name}: holds texts. Images and tables can be audited.")
-    reason = _unfit(data)
+    reason = _unfit(data.labels, data.classes)
     if reason:
         raise InputError(f"{data.name}: {reason}")
 
 
-def _unfit(data: Dataset) -> str:
+def _unfit(labels: NDArray[np.int64], classes: tuple[str, ...]) -> str:
     """Why nothing could be claimed of so few rows; empty where something can."""
-    if len(data) < FEWEST_ROWS:
-        return f"{len(data)} rows are too few for any claim. At least {FEWEST_ROWS} are needed."
-    sizes = np.bincount(data.labels, minlength=len(data.classes))
+    if len(labels) < FEWEST_ROWS:
+        return f"{len(labels)} rows are too few for any claim. At least {FEWEST_ROWS} are needed."
+    sizes = np.bincount(labels, minlength=len(classes))
     if (sizes >= FEWEST_OF_A_CLASS).sum() >= 2:
         return ""
-    largest = ", ".join(f"{data.classes[i]} ({sizes[i]})" for i in np.argsort(-sizes, kind="stable")[:5])
+    largest = ", ".join(f"{classes[i]} ({sizes[i]})" for i in np.argsort(-sizes, kind="stable")[:5])
     return f"two classes with at least {FEWEST_OF_A_CLASS} rows each are needed. Got {largest}."

@@ -1,5 +1,6 @@
 """Positive and negative controls: known poison in a copy of the user's data, audited like the data itself."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,12 @@ from bezoar.core.attack import PoisoningAttack
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.errors import ParameterError
 from bezoar.core.report import Evidence, PowerRow
+from bezoar.data.spool import Means
 from bezoar.engine.judgement import Judgement
 from bezoar.maths.stats import wilson
 
+CANDIDATES = 20_000
+"""A backdoor chooses among so many rows drawn at random, or ten times those it changes: enough, and no second copy."""
 FEWEST = 3
 """A spike of fewer rows says nothing and is left out."""
 
@@ -37,7 +41,13 @@ class Spike:
     target: int | None
 
 
-def spike(data: Dataset, rng: np.random.Generator) -> tuple[Dataset, tuple[Spike, ...]]:
+def spike(
+    data: Dataset,
+    rng: np.random.Generator,
+    *,
+    left: NDArray[np.bool_] | None = None,
+    means: Means = Means(),  # noqa: B008
+) -> tuple[Dataset, tuple[Spike, ...]]:
     """Plant several kinds of poison at several rates in one copy of the data, no row twice.
 
     Every backdoor gets a class of its own, drawn at random, so that one training serves all of them; where there are
@@ -45,28 +55,59 @@ def spike(data: Dataset, rng: np.random.Generator) -> tuple[Dataset, tuple[Spike
 
     Parameters
     ----------
-    data : what is left of the audited set without the rows that were flagged.
+    data : the audited set.
+    left : (n,) bool, its rows without those that were flagged. All where None.
+    means : where the copy of a large set is kept.
     """
-    free = np.ones(len(data), dtype=bool)
+    rows = np.arange(len(data)) if left is None else np.flatnonzero(left)
+    if data.modality is Modality.IMAGE:
+        # The one copy that there is: backdoors are stamped into it, and no attack is handed more rows than it needs.
+        copy = data.take(rows, inputs=means.taken(data.images, rows))
+    else:
+        copy = data.take(rows)
+    labels = copy.labels.copy()
+    free = np.ones(len(copy), dtype=bool)
     targets = [int(target) for target in rng.permutation(len(data.classes))]
     spikes = []
     for kind, rate, is_backdoor in _plan(data):
-        count = round(rate * len(data))
+        count = round(rate * len(copy))
         if count < FEWEST or (is_backdoor and not targets):
             continue
         target = targets.pop() if is_backdoor else None
-        rows = np.flatnonzero(free)
+        some = _candidates(copy, free, count, rng, seen=is_backdoor)
         try:
-            poisoned = _attack(kind, count, target, data, rng).poison(data.take(rows), rng)
+            poisoned = _attack(kind, count, target, copy, rng).poison(some.data, rng)
         except ParameterError:  # too few rows of other classes are left for this spike
             continue
-        changed = data.mask(rows[poisoned.changed])
-        if data.modality is Modality.IMAGE and is_backdoor:
-            data = data.with_images(np.flatnonzero(changed), poisoned.data.images[poisoned.changed])
-        data = data.with_labels(np.flatnonzero(changed), poisoned.data.labels[poisoned.changed])
-        free &= ~changed
-        spikes.append(Spike(kind=kind, rate=rate, rows=changed, target=target))
-    return data, tuple(spikes)
+        hit = some.rows[poisoned.changed]
+        if is_backdoor:
+            copy.images[hit] = poisoned.data.images[poisoned.changed]
+        labels[hit] = poisoned.data.labels[poisoned.changed]
+        copy = dataclasses.replace(copy, labels=labels.copy(), hashed=None)
+        free[hit] = False
+        spikes.append(Spike(kind=kind, rate=rate, rows=copy.mask(hit), target=target))
+    return copy, tuple(spikes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    data: Dataset
+    rows: NDArray[np.intp]
+
+
+def _candidates(
+    data: Dataset, free: NDArray[np.bool_], count: int, rng: np.random.Generator, *, seen: bool
+) -> _Candidates:
+    """Rows that an attack may choose from: of large sets of images not all, or without pixels where it needs none."""
+    rows = np.flatnonzero(free)
+    if data.modality is not Modality.IMAGE:
+        return _Candidates(data.take(rows), rows)
+    if not seen:
+        return _Candidates(data.take(rows, inputs=np.zeros((len(rows), 1, 1, 1), np.uint8)), rows)
+    most = max(CANDIDATES, 10 * count)
+    if len(rows) > most:
+        rows = np.sort(rng.choice(rows, most, replace=False))
+    return _Candidates(data.take(rows), rows)
 
 
 def measure(judgement: Judgement, spikes: tuple[Spike, ...]) -> tuple[tuple[PowerRow, ...], Evidence]:

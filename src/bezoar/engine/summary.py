@@ -22,6 +22,7 @@ from bezoar.core.report import (
 )
 from bezoar.engine.findings import codes_of, exhibit, findings
 from bezoar.engine.judgement import Judgement
+from bezoar.engine.profiles import profile
 from bezoar.engine.record import Stopwatch, hardware, versions
 from bezoar.engine.settings import Asked, Settings
 from bezoar.engine.sources import blame
@@ -56,7 +57,7 @@ def summarise(outcome: Outcome, settings: Settings, watch: Stopwatch, recipe: Re
     flagged = np.flatnonzero(judgement.flagged)
     worst = flagged[np.argsort(-judgement.score[flagged], kind="stable")][:SHOWN]
     return Report(
-        dataset=_dataset(data),
+        dataset=_dataset(data, settings),
         checks=tuple(_sources_checked(check, sources) for check in outcome.checks),
         findings=findings(data, judgement, sources, settings.model),
         run=_record(outcome, settings, watch, recipe),
@@ -91,7 +92,8 @@ def _rows(outcome: Outcome, codes: NDArray[np.str_]) -> pa.Table:
     return pa.table(columns)
 
 
-def _dataset(data: Dataset) -> DatasetSummary:
+def _dataset(data: Dataset, settings: Settings) -> DatasetSummary:
+    different, profiles = profile(data, settings.means.spread)
     image = data.modality is Modality.IMAGE
     return DatasetSummary(
         name=data.name,
@@ -104,6 +106,8 @@ def _dataset(data: Dataset) -> DatasetSummary:
         sources=0 if data.source is None else len(np.unique(data.source)),
         columns=() if image else tuple(data.table.column_names),
         unread=len(data.unread),
+        different=different,
+        profiles=profiles,
     )
 
 

@@ -14,6 +14,7 @@ from bezoar.core.data import Dataset, Modality
 from bezoar.core.errors import InputError
 from bezoar.core.trace import Trace
 from bezoar.learn.fitted import CrossFit
+from bezoar.learn.picked import Picked
 from bezoar.learn.recipe import Recipe, default_recipe
 from bezoar.learn.table_model import cross_fit_table
 from bezoar.learn.training import NetworkModel, Progress, train
@@ -79,7 +80,7 @@ def cross_fit(
     def fit(held_out: int) -> _Half:
         seen, unseen = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
         model, losses = train(
-            data.images[seen],
+            Picked(data.images, seen),
             data.labels[seen],
             len(data.classes),
             recipe or default_recipe(len(data)),
@@ -88,7 +89,7 @@ def cross_fit(
             progress=tell,
             checkpoint=None if checkpoints is None else checkpoints / f"fold{held_out}.safetensors",
         )
-        held, features = model.predict_with_features(data.images[unseen])
+        held, features = model.predict_with_features(Picked(data.images, unseen))
         return _Half(model=model, losses=losses, held_out=held, features=features)
 
     beside = device.type == "cpu" and not one_core

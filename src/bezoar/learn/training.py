@@ -16,6 +16,7 @@ from bezoar.core.errors import InputError
 from bezoar.learn import checkpoint as checkpoints
 from bezoar.learn import networks
 from bezoar.learn.device import computes_in_bfloat16, one_thread
+from bezoar.learn.picked import Images
 from bezoar.learn.recipe import Recipe
 
 Progress = Callable[[int], None]
@@ -23,7 +24,7 @@ Progress = Callable[[int], None]
 
 SMALLEST_SIDE = 8
 """Smaller images are enlarged to this many pixels a side: the networks halve them up to three times."""
-_BATCH = 512
+_BATCH = 256
 _COMPILE_ROWS = 500_000
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -48,15 +49,15 @@ class NetworkModel:
     size: tuple[int, int]
     device: torch.device
 
-    def predict(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict(self, inputs: Images) -> NDArray[np.float32]:
         """(n, k) log-probabilities of images (n, c, h, w)."""
         return self.predict_with_features(inputs)[0]
 
-    def features(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, inputs: Images) -> NDArray[np.float32]:
         """(n, d) penultimate features of images (n, c, h, w)."""
         return self.predict_with_features(inputs)[1]
 
-    def predict_with_features(self, inputs: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def predict_with_features(self, inputs: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Log-probabilities (n, k) and features (n, d) in one pass."""
         mixed = autocast(self.recipe, self.device)
         parts = []
@@ -64,7 +65,7 @@ class NetworkModel:
             for start in range(0, max(1, len(inputs)), _BATCH):
                 batch = shrink(inputs[start : start + _BATCH], self.size)
                 with mixed:
-                    features = self.network.body(prepare(batch, self.mean, self.std)).float()
+                    features = self.network.body(prepare(batch[:], self.mean, self.std)).float()
                 parts.append((F.log_softmax(self.network.head(features), dim=1).cpu(), features.cpu()))
         predictions, features = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
         return predictions, features
@@ -76,13 +77,13 @@ def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
-def shrink(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def shrink(images: Images, size: tuple[int, int]) -> Images:
     """Images brought to `size` by area averages, rounded; the same array where they have it already."""
     if images.shape[2:] == size:
         return images
     resized = np.empty((*images.shape[:2], *size), dtype=np.uint8)
     for start in range(0, len(images), _BATCH):
-        batch = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).float()
+        batch = torch.from_numpy(images[start : start + _BATCH].astype(np.float32))
         resized[start : start + _BATCH] = F.interpolate(batch, size, mode="area").round().byte().numpy()
     return resized
 
@@ -95,7 +96,7 @@ def prepare(images: NDArray[np.uint8], mean: Tensor, std: Tensor) -> Tensor:
 
 
 def train(
-    images: NDArray[np.uint8],
+    images: Images,
     labels: NDArray[np.int64],
     classes: int,
     recipe: Recipe,
@@ -173,7 +174,7 @@ def one_cycle(step: int, steps: int, peak: float) -> float:
 class _Training:
     """A training under way: its rows, and all that is needed to go on after a stop."""
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: Tensor
     recipe: Recipe
     generator: torch.Generator
@@ -261,7 +262,7 @@ def _size(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
 
 
 def _identity(
-    images: NDArray[np.uint8],
+    images: Images,
     labels: NDArray[np.int64],
     recipe: Recipe,
     generator: torch.Generator,
@@ -275,7 +276,7 @@ def _identity(
     return digest.hexdigest()
 
 
-def _scale(images: NDArray[np.uint8], device: torch.device) -> tuple[Tensor, Tensor]:
+def _scale(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
     sample = images[:: max(1, len(images) // 5_000)].astype(np.float32)
     mean, std = sample.mean(axis=(0, 2, 3)), sample.std(axis=(0, 2, 3))
     return torch.from_numpy(mean).to(device), torch.from_numpy(np.maximum(std, 1.0)).to(device)

@@ -54,7 +54,10 @@ class Background:
 
     def only(self, rows: NDArray[np.intp]) -> "Background":
         """The same variation over these rows alone, which are renumbered from 0 and held as numbers."""
-        return Background(rows=self._centred(rows), mean=None, factor=self.factor)
+        held = np.empty((len(rows), len(self.factor)), dtype=np.float32)
+        for some in _blocks(len(rows)):
+            held[some] = self._centred(rows[some])
+        return Background(rows=held, mean=None, factor=self.factor)
 
     def _centred(self, rows: "slice | NDArray[np.intp]") -> NDArray[np.float32]:
         values = np.asarray(self.rows[rows], dtype=np.float32)

@@ -17,7 +17,7 @@ _STRANGERS = 0.1
 """Share of the stamped images that may lack the patch: as many are left out, those least like the others."""
 _FAINTEST = 0.02
 """Opacities are not taken to be lower than this: the pattern is divided by them."""
-_MOST_ROWS, _MOST_VALUES = 4_000, 20_000_000
+_MOST_ROWS, _MOST_VALUES = 4_000, 6_000_000
 
 
 def recover_stamps(stamped: NDArray[np.uint8], ordinary: NDArray[np.uint8]) -> dict[str, Stamp]:

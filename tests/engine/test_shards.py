@@ -1,0 +1,142 @@
+"""Work by shards: the same wherever it is done, and done once."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bezoar.core.errors import BezoarError, InputError
+from bezoar.engine import shards
+from bezoar.engine.shards import spreading
+
+
+@dataclass(frozen=True)
+class Part:
+    """A shard whose work leaves a line in a log."""
+
+    number: int
+    log: Path
+
+    def digest(self):
+        return hashlib.sha256(str(self.number).encode()).hexdigest()
+
+
+def counted(part):
+    """Squares of a thousand numbers, with a line in the log."""
+    with part.log.open("a") as log:
+        log.write(f"{part.number}\n")
+    return {"squares": np.arange(part.number, part.number + 1_000) ** 2, "name": np.array([f"part {part.number}"])}
+
+
+def slowly(part):
+    """As above, in no hurry."""
+    time.sleep(0.02)
+    return counted(part)
+
+
+def deadly(part):
+    """A worker that is killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def parts(folder, n=12):
+    return [Part(number, folder / "log") for number in range(n)]
+
+
+def result(given):
+    return [(arrays["name"][0], arrays["squares"].tolist()) for arrays in given]
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Processes from the first shard on."""
+    monkeypatch.setattr(shards, "PATIENCE", -1.0)
+
+
+def test_threads_and_processes_give_the_same_in_order(tmp_path, at_once):
+    wanted = [(f"part {i}", [j**2 for j in range(i, i + 1_000)]) for i in range(12)]
+    for workers in (1, 2, 3):
+        with spreading(workers=workers) as spread:
+            assert result(spread(counted, parts(tmp_path))) == wanted
+
+
+def test_a_cluster_gives_the_same(tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with spreading(workers=1) as spread:
+        wanted = result(spread(counted, parts(tmp_path)))
+    with spreading(ray="auto", workers=2) as spread:
+        assert result(spread(counted, parts(tmp_path))) == wanted
+
+
+def test_an_address_where_no_cluster_answers_is_one_line():
+    with pytest.raises(InputError, match="no Ray cluster answers"), spreading(ray="127.0.0.1:9"):
+        pass
+
+
+def test_what_is_kept_is_not_done_again(tmp_path):
+    for _ in range(2):
+        with spreading(workers=1, checkpoints=tmp_path / "kept") as spread:
+            given = result(spread(counted, parts(tmp_path)))
+    assert (tmp_path / "log").read_text().split() == [str(number) for number in range(12)]
+    assert given == result(map(counted, parts(tmp_path)))
+
+
+def test_work_of_another_kind_is_kept_apart(tmp_path):
+    for function in (counted, slowly):
+        with spreading(workers=1, checkpoints=tmp_path / "kept") as spread:
+            list(spread(function, parts(tmp_path, 2)))
+    assert len((tmp_path / "log").read_text().split()) == 4
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no zip", b"\x80\x04\x95pickle"])
+def test_a_damaged_result_is_made_again(tmp_path, damage):
+    for _ in range(2):
+        with spreading(workers=1, checkpoints=tmp_path / "kept") as spread:
+            given = result(spread(counted, parts(tmp_path, 3)))
+        next(iter((tmp_path / "kept").iterdir())).write_bytes(damage)
+    assert given == result(map(counted, parts(tmp_path, 3)))
+
+
+def test_after_a_kill_only_the_missing_shards_are_done(tmp_path):
+    code = (
+        "import sys; sys.path[:0] = sys.argv[2:]; from pathlib import Path; import test_shards as t\n"
+        "from bezoar.engine.shards import spreading\n"
+        "folder = Path(sys.argv[1])\n"
+        "with spreading(workers=1, checkpoints=folder / 'kept') as spread:\n"
+        "    list(spread(t.slowly, t.parts(folder, 200)))\n"
+    )
+    program = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)])
+    kept = tmp_path / "kept"
+    deadline = time.monotonic() + 60
+    while not (kept.exists() and len(list(kept.glob("*.npz"))) >= 10):
+        assert program.poll() is None and time.monotonic() < deadline, "it ended before it could be killed"
+        time.sleep(0.01)
+    program.kill()
+    program.wait()
+    held, before = len([file for file in kept.glob("*.npz") if not file.name.startswith(".")]), tmp_path / "log"
+    begun = len(before.read_text().split())
+    assert begun < 200
+    before.unlink()
+    sys.modules.setdefault("test_shards", sys.modules[__name__])
+    named = slowly.__module__
+    slowly.__module__ = "test_shards"
+    try:
+        with spreading(workers=1, checkpoints=kept) as spread:
+            given = result(spread(slowly, parts(tmp_path, 200)))
+    finally:
+        slowly.__module__ = named
+    assert len((tmp_path / "log").read_text().split()) == 200 - held
+    assert given == result(map(counted, parts(tmp_path, 200)))
+
+
+def test_a_killed_process_ends_the_work_with_one_line(tmp_path, at_once):
+    with pytest.raises(BezoarError, match="was killed.*--resume"), spreading(workers=2) as spread:
+        list(spread(deadly, parts(tmp_path)))
