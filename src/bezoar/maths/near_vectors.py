@@ -10,7 +10,7 @@ from bezoar.maths.linear import leading_components
 
 # Most leading components in which pairs are compared first, and pairs on which their number is tried.
 _MOST_COMPONENTS = 128
-_SAMPLE = 20_000
+_SAMPLE = 10_000
 # What one pair's measurement costs for each of its numbers, in products of a pair in a tile.
 _MEASUREMENT = 100
 # Rows on either side of a tile of pairs.
@@ -44,11 +44,14 @@ def near_vectors(x: NDArray[Any], radius: float, *, limit: int = 128) -> NDArray
     components = leading_components(x, _MOST_COMPONENTS)
     order = np.argsort(components[:, 0], kind="stable") if components.shape[1] else np.arange(len(x))
     components = components[order]
-    rows = np.asarray(x[order] - x.mean(axis=0, dtype=np.float64), dtype=np.float32) if len(x) else x
+    precision = np.float64 if x.dtype == np.float64 else np.float32
+    middle = x.mean(axis=0, dtype=np.float64) if len(x) else np.zeros(x.shape[1])
+    rows = (x[order] - middle.astype(precision)).astype(np.float32, copy=False)
     rounding = 1e-6 * float(np.einsum("ij,ij->i", rows, rows).max(initial=0.0))
     # A bound may err by rounding more than a distance does: doubt costs little, a lost pair is lost.
     bounds = _Closeness(_short(rows, components, radius), radius, rounding + 1e-3 * radius**2)
-    whole = _Closeness(rows, radius, rounding)
+    # Seldom needed, and twice the size of the rows.
+    whole: _Closeness | None = None
 
     counts = np.zeros(len(x), dtype=np.intp)
     found = [np.empty((0, 2), dtype=np.intp)]
@@ -58,6 +61,7 @@ def near_vectors(x: NDArray[Any], radius: float, *, limit: int = 128) -> NDArray
         near = bounds.of(one, other) > -bounds.slack
         sure = None
         if np.count_nonzero(near) > _IN_DOUBT * near.size:
+            whole = whole or _Closeness(rows, radius, rounding)
             closeness = whole.of(one, other)
             sure, near = closeness > whole.slack, closeness >= -whole.slack
         if one == other:
@@ -81,19 +85,20 @@ def _short(rows: NDArray[np.float32], components: NDArray[np.float64], radius: f
     sample of pairs: each costs a product for every pair, and each pair that stays in doubt costs a measurement.
     """
     lengths = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    first, second = np.random.default_rng(0).integers(0, max(1, len(rows)), (2, _SAMPLE if len(rows) else 0))
-    squares = components**2
+    pairs = np.random.default_rng(0).integers(0, max(1, len(rows)), (2, _SAMPLE if len(rows) else 0))
+    first, second = components[pairs]
+    apart = (first - second) ** 2
 
-    def short(count: int) -> NDArray[np.float64]:
-        left_over = (lengths - squares[:, :count].sum(axis=1)).clip(0)
-        return np.column_stack([components[:, :count], np.sqrt(left_over)])
+    def left_over(some: Any, count: int) -> NDArray[np.float64]:
+        chosen = components[some, :count]
+        return np.asarray(np.sqrt((lengths[some] - np.einsum("...j,...j->...", chosen, chosen)).clip(0)))
 
     def cost(count: int) -> float:
-        bound = short(count)
-        doubtful = ((bound[first] - bound[second]) ** 2).sum(axis=1) <= radius**2
-        return count + _MEASUREMENT * rows.shape[1] * float(doubtful.mean()) if len(first) else 0.0
+        doubtful = apart[:, :count].sum(axis=1) + np.subtract(*left_over(pairs, count)) ** 2 <= radius**2
+        return count + _MEASUREMENT * rows.shape[1] * float(doubtful.mean()) if doubtful.size else 0.0
 
-    return short(min(range(0, components.shape[1] + 1, 16), key=cost))
+    count = min(range(0, components.shape[1] + 1, 16), key=cost)
+    return np.column_stack([components[:, :count], left_over(slice(None), count)])
 
 
 class _Closeness:
@@ -102,12 +107,16 @@ class _Closeness:
     def __init__(self, rows: NDArray[Any], radius: float, slack: float) -> None:
         half = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)[:, None] / 2
         one = np.ones_like(half)
-        self._left = np.hstack([rows, one, radius**2 / 2 - half]).astype(np.float32)
-        self._right = np.hstack([rows, -half, one]).astype(np.float32)
+        self._left = np.hstack([rows, one, radius**2 / 2 - half], dtype=np.float32, casting="same_kind")
+        self._right = np.hstack([rows, -half, one], dtype=np.float32, casting="same_kind")
+        self._room = np.empty(_TILE**2, dtype=np.float32)
         self.slack = slack
 
     def of(self, one: slice, other: slice) -> NDArray[np.float32]:
-        return np.asarray(self._left[one] @ self._right[other].T, dtype=np.float32)
+        """(rows of one, rows of the other), overwritten by the next call."""
+        shape = one.stop - one.start, other.stop - other.start
+        room = self._room[: shape[0] * shape[1]].reshape(shape)
+        return np.matmul(self._left[one], self._right[other].T, out=room)
 
 
 def _tiles(sorted_values: NDArray[np.float64], radius: float) -> Iterator[tuple[slice, slice]]:
