@@ -59,13 +59,13 @@ class Made:
 
     def plan(self, grid: Grid) -> Plan:
         cells = [
-            Cell(kind="made", attack=a.name, data=d, data_digest=d, rate=None, seed=seed, detector=t.name)
+            Cell(kind="made", attack=a.name, data=d.name, data_digest=d.name, rate=None, seed=seed, detector=t.name)
             for d in grid.data
             for a in grid.attacks
             for seed in grid.seeds
             for t in grid.detectors or ()
         ]
-        return Plan(cells=tuple(Planned(cell=cell, code="1") for cell in cells), inputs=dict.fromkeys(grid.data, 7))
+        return Plan(cells=tuple(Planned(cell=cell, code="1") for cell in cells), inputs={d.name: 7 for d in grid.data})
 
     def run(self, task: Task, inputs: Any) -> Iterator[Result]:
         for key, cell in task.cells.items():
@@ -139,7 +139,7 @@ class Inline:
             yield Ended(task=task, results=work(task, inputs[task.first.data_digest]))
 
 
-def quick(small: str, *attacks: Any, detectors: Sequence[Any] = (), **other: Any) -> Grid:
+def quick(small: Any, *attacks: Any, detectors: Sequence[Any] = (), **other: Any) -> Grid:
     """A grid on the small set with two epochs."""
     content = {"data": [small], "attacks": list(attacks), "detectors": list(detectors), "recipe": {"epochs": 2}}
     return make_grid({**content, "rates": [0.1], **other}, where="test")

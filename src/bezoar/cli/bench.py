@@ -79,7 +79,7 @@ def run(
     asked = _grid(
         grid, _flags({"attacks": attacks, "detectors": detectors, "data": data, "rates": rates, "seeds": seeds})
     )
-    options.require_apart(out, asked.data, (GRID, RESULTS, RUNS, TABLE, PAGE))
+    options.require_apart(out, [data.name for data in asked.data], (GRID, RESULTS, RUNS, TABLE, PAGE))
     with _executor(ray, workers) as executor, progress(quiet or as_json) as tell:
         results = run_grid(
             asked,

@@ -93,6 +93,19 @@ def test_a_patch_cannot_be_put_on_a_table():
     assert found["label_flip", 0.01, "audit"] == ""
 
 
+def test_columns_of_a_table_are_named_in_the_grid(tmp_path):
+    rows = "".join(f"{20 + row},{row % 3},{'yes' if row % 2 else 'no'}\n" for row in range(60))
+    (tmp_path / "loans.csv").write_text("age,branch,defaulted\n" + rows)
+    for roles, reads in (({"label": "defaulted", "drop": ["branch"]}, True), ({"label": "income"}, False)):
+        grid = quick({str(tmp_path / "loans.csv"): roles}, "none", detectors=[])
+        if reads:
+            (data,) = plan(grid).inputs.values()
+            assert (data.classes, data.table.column_names) == (("no", "yes"), ["age"])
+        else:
+            with pytest.raises(InputError, match="income"):
+                plan(grid)
+
+
 def test_a_detector_that_scores_no_rows_is_not_applicable(small, made):
     found = reasons(plan(quick(small, "badnets", detectors=["of_models"])))
     assert "does not score rows" in found["badnets", 0.1, "of_models"]
@@ -130,6 +143,8 @@ def test_texts_and_tiny_sets_are_not_applicable(tmp_path):
         ({"detectors": [{"audit": {"k": 1}}]}, ParameterError, "audit takes no hyperparameters. Got k."),
         ({"recipe": {"epoch": 1}}, ParameterError, "recipe: no parameter 'epoch'. Did you mean epochs?"),
         ({"recipe": {"epochs": 0}}, ParameterError, "`epochs` must be >= 1. Got 0."),
+        ({"data": [{"digits": {"colour": "x"}}]}, ParameterError, "digits: `colour`: "),
+        ({"data": [{"digits": {"label": 5}}]}, ParameterError, "digits: `label`: input should be a valid string"),
         ({"data": ["nowhere.npz"]}, InputError, "nowhere.npz: no such file"),
         ({"seeds": 10_000, "rates": [0.01 * i for i in range(1, 50)]}, ParameterError, "over the limit of 200,000"),
     ],

@@ -14,10 +14,10 @@ _MOST_BYTES = 2**20
 _DEEPEST = 10
 
 
-class Method(BaseModel):
-    """A method by name with the hyperparameters that were given.
+class Choice(BaseModel):
+    """A method or a set by name with the settings that were given.
 
-    Written as ``badnets``, or with hyperparameters as ``badnets: {size: 5}``.
+    Written as ``badnets``, or with settings as ``badnets: {size: 5}`` or ``loans.csv: {label: defaulted}``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,16 +26,16 @@ class Method(BaseModel):
     settings: Mapping[str, Any] = {}
 
 
-def _method(value: Any) -> Any:
+def _choice(value: Any) -> Any:
     if isinstance(value, str):
         return {"name": value}
     if isinstance(value, Mapping) and len(value) == 1:
         name, settings = next(iter(value.items()))
         if isinstance(name, str) and isinstance(settings, Mapping | None):
             return {"name": name, "settings": settings or {}}
-    if isinstance(value, Method):
+    if isinstance(value, Choice):
         return value
-    raise ValueError("must be a name, or a name with its hyperparameters such as `badnets: {size: 5}`")
+    raise ValueError("must be a name, or a name with its settings such as `badnets: {size: 5}`")
 
 
 def _counted(value: Any) -> Any:
@@ -47,7 +47,7 @@ def _counted(value: Any) -> Any:
     return value
 
 
-Named = Annotated[Method, BeforeValidator(_method)]
+Named = Annotated[Choice, BeforeValidator(_choice)]
 
 
 class Grid(BaseModel):
@@ -57,7 +57,7 @@ class Grid(BaseModel):
     ----------
     kind : of work; "rows" is poisoned training sets.
     attacks : names, each with hyperparameters if need be. "none" is the untouched control.
-    data : what `bezoar audit data` takes.
+    data : what `bezoar audit data` takes, each with the roles of its columns if need be.
     rates : shares of rows that are poisoned, each in (0, 1].
     seeds : numbers, or how many of them.
     detectors : names, each with hyperparameters if need be; all, and the whole audit ("audit"), where None.
@@ -69,7 +69,7 @@ class Grid(BaseModel):
 
     kind: str = "rows"
     attacks: tuple[Named, ...] = Field(min_length=1)
-    data: tuple[str, ...] = Field(min_length=1)
+    data: tuple[Named, ...] = Field(min_length=1)
     rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(0.01,), min_length=1)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_counted)] = Field(
         default=(0,), min_length=1

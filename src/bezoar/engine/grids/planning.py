@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.detector import Unit
 from bezoar.core.errors import BezoarError, InputError, ParameterError, UnknownNameError
 from bezoar.core.registry import Group, lookup, names
-from bezoar.data import read
+from bezoar.data import Roles, read
 from bezoar.engine.audit import FEWEST_OF_A_CLASS, FEWEST_ROWS
 from bezoar.engine.grids.code import code_of, package_code
-from bezoar.engine.grids.grid import Grid, Method, nearest
+from bezoar.engine.grids.grid import Choice, Grid, nearest
 from bezoar.engine.grids.kinds import Plan, Planned
 from bezoar.engine.grids.results import AUDIT, TRAINING, UNTOUCHED, Cell
 from bezoar.learn.recipe import default_recipe
@@ -55,7 +56,7 @@ def plan(grid: Grid) -> Plan:
     InputError
         A data set that cannot be read.
     """
-    attacks = [_chosen("attacks", method, (UNTOUCHED,)) for method in grid.attacks]
+    attacks = [_chosen("attacks", asked, (UNTOUCHED,)) for asked in grid.attacks]
     detectors = _detectors(grid)
     count = len(grid.data) * len(attacks) * len(grid.rates) * len(grid.seeds) * len(detectors)
     if count > MOST_CELLS:
@@ -63,8 +64,8 @@ def plan(grid: Grid) -> Plan:
     package = package_code()
     cells: dict[str, Planned] = {}
     inputs: dict[str, Dataset] = {}
-    for spec in dict.fromkeys(grid.data):
-        data = read(spec)
+    for asked in grid.data:
+        data = read(asked.name, roles=_roles(asked))
         inputs[data.merkle_root] = data
         for attack in attacks:
             for rate in (None,) if attack.has_own_rate else grid.rates:
@@ -103,12 +104,12 @@ def _detectors(grid: Grid) -> list[_Chosen]:
     asked = grid.detectors
     if asked is None:
         every = (name for name in sorted(names("detectors")) if _scores_rows(lookup("detectors", name)))
-        asked = tuple(Method(name=name) for name in (*every, AUDIT))
+        asked = tuple(Choice(name=name) for name in (*every, AUDIT))
     chosen = [_chosen("detectors", method, (TRAINING, AUDIT)) for method in asked]
     return [_Chosen(name=TRAINING, label=TRAINING), *(each for each in chosen if each.name != TRAINING)]
 
 
-def _chosen(group: Group, asked: Method, beside: tuple[str, ...]) -> _Chosen:
+def _chosen(group: Group, asked: Choice, beside: tuple[str, ...]) -> _Chosen:
     """A method by name, or one of the names `beside` those of the registry."""
     if asked.name in beside:
         if asked.settings:
@@ -120,9 +121,7 @@ def _chosen(group: Group, asked: Method, beside: tuple[str, ...]) -> _Chosen:
         raise UnknownNameError(f"no {group[:-1]} named {asked.name[:80]!r}. {hint}")
     method = lookup(group, asked.name)
     fields = {field.name: field for field in dataclasses.fields(method)}
-    for name in asked.settings:
-        if name not in fields:
-            raise ParameterError(f"{asked.name}: no parameter {str(name)[:80]!r}. {nearest(str(name), fields)}")
+    _require_known(asked.name, asked.settings, fields)
     try:
         settings = dataclasses.asdict(method(**asked.settings))
     except ParameterError as error:
@@ -140,15 +139,29 @@ def _chosen(group: Group, asked: Method, beside: tuple[str, ...]) -> _Chosen:
     )
 
 
+def _roles(asked: Choice) -> Roles:
+    """Which column is what."""
+    _require_known(asked.name, asked.settings, Roles.__dataclass_fields__)
+    try:
+        return TypeAdapter(Roles).validate_python(dict(asked.settings))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ParameterError(f"{asked.name}: `{'.'.join(map(str, first['loc']))}`: {first['msg'].lower()}.") from error
+
+
 def _recipe(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
     """How networks are trained: what was given, the rest by the size of the set. Tables have a model of their own."""
     default = default_recipe(len(data))
     known = dataclasses.asdict(default)
-    for name in given:
-        if name not in known:
-            raise ParameterError(f"recipe: no parameter {str(name)[:80]!r}. {nearest(str(name), known)}")
+    _require_known("recipe", given, known)
     recipe = dataclasses.asdict(dataclasses.replace(default, **given))
     return recipe if data.modality is Modality.IMAGE else {}
+
+
+def _require_known(owner: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            raise ParameterError(f"{owner}: no parameter {str(name)[:80]!r}. {nearest(str(name), known)}")
 
 
 def _unfit(data: Dataset) -> str:
