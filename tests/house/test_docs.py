@@ -78,6 +78,8 @@ def test_commands_in_the_docs_are_commands_of_the_program(generator):
         for line in re.findall(r"^(?:\$ )?bezoar (.+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE):
             words = line.split("#")[0].split()
             path = " ".join(["bezoar", *words[:2]]) if words[0] in {"audit", "manifest"} else f"bezoar {words[0]}"
+            if words[0] == "bench":  # `bezoar bench GRID` is short for `bezoar bench run GRID`
+                path = f"bezoar bench {words[1] if words[1] in {'report', 'compare'} else 'run'}"
             assert f"\n## {path}\n" in helps, f"{file.name}: bezoar {line}"
             section = helps.split(f"\n## {path}\n")[1].split("\n## ")[0]
             for option in re.findall(r"(?<!\S)--[a-z-]+", line):

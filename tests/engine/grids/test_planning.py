@@ -143,7 +143,7 @@ def test_texts_and_tiny_sets_are_not_applicable(tmp_path):
         ({"detectors": [{"audit": {"k": 1}}]}, ParameterError, "audit takes no hyperparameters. Got k."),
         ({"recipe": {"epoch": 1}}, ParameterError, "recipe: no parameter 'epoch'. Did you mean epochs?"),
         ({"recipe": {"epochs": 0}}, ParameterError, "`epochs` must be >= 1. Got 0."),
-        ({"data": [{"digits": {"colour": "x"}}]}, ParameterError, "digits: `colour`: "),
+        ({"data": [{"digits": {"colour": "x"}}]}, ParameterError, "digits: no parameter 'colour'"),
         ({"data": [{"digits": {"label": 5}}]}, ParameterError, "digits: `label`: input should be a valid string"),
         ({"data": ["nowhere.npz"]}, InputError, "nowhere.npz: no such file"),
         ({"seeds": 10_000, "rates": [0.01 * i for i in range(1, 50)]}, ParameterError, "over the limit of 200,000"),
