@@ -58,7 +58,7 @@ def near_vectors(x: NDArray[Any], radius: float, *, limit: int = 128) -> NDArray
     for one, other in _tiles(components[:, 0] if components.shape[1] else np.zeros(len(x)), radius):
         if min(counts[one].min(), counts[other].min()) >= limit:
             continue
-        near = bounds.of(one, other) > -bounds.slack
+        near = bounds.of(one, other) >= -bounds.slack
         sure = None
         if np.count_nonzero(near) > _IN_DOUBT * near.size:
             whole = whole or _Closeness(rows, radius, rounding)
