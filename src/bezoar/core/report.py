@@ -168,7 +168,7 @@ class Profile:
     rows, missing : cells, and how many of them are empty.
     distinct : how many different values there are, with its interval.
     mean, std : of numbers; None where there are none.
-    quantiles : values below which 0, 5, 25, 50, 75, 95 and 100 % of the numbers lie, their ranks right to 1 %.
+    quantiles : values below which 0, 5, 25, 50, 75, 95 and 100 % of the numbers lie, their ranks right to half a per cent.
     """
 
     name: str

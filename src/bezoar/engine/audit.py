@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from bezoar.core.data import Dataset, Modality
-from bezoar.core.errors import InputError
+from bezoar.core.errors import InputError, UsageError
 from bezoar.core.registry import lookup
 from bezoar.core.report import Check, Evidence, PowerRow, Report, Status
-from bezoar.data.spool import release
-from bezoar.engine.backdoor import Hypothesis, retry
+from bezoar.core.shards import processors
+from bezoar.data.spool import is_mapped, release
+from bezoar.engine.backdoor import FILTER_DIMENSIONS, NULL_ROWS, Hypothesis, retry
 from bezoar.engine.controls import measure, spike
 from bezoar.engine.findings import FLOOD
 from bezoar.engine.judgement import Judgement, carried, conclude, judge
@@ -33,6 +34,8 @@ FEWEST_ROWS = 40
 """Fewer rows than this allow no claim."""
 RELEASED_FROM = 0.8
 """Share of the memory that may be used from which pages of mapped images are given back."""
+PROGRAM_BYTES, ROW_BYTES = 600 * 10**6, 2_600
+"""What the program takes with its libraries, and what a row takes beside its input: its features, twice, and scores."""
 FEWEST_OF_A_CLASS = 8
 """A class of fewer rows is judged with the rest but cannot be one of the two that an audit needs."""
 
@@ -45,10 +48,13 @@ def audit(data: Dataset, settings: Settings) -> Report:
     InputError
         Texts, too few rows, or fewer than two classes with enough rows: nothing could be claimed. Trusted rows of
         another kind.
+    UsageError
+        Less memory than an audit of these rows takes.
     UnknownNameError
         A detector that does not exist or does not load.
     """
     _require_auditable(data)
+    _require_memory(data, settings)
     for name in settings.detectors or ():
         lookup("detectors", name)
     if settings.trusted is not None:
@@ -222,6 +228,25 @@ class _Share:
     def __call__(self, rows: int) -> None:
         self.done += rows
         self.tell(min(1.0, self.done / self.total))
+
+
+def _require_memory(data: Dataset, settings: Settings) -> None:
+    """Raise ``UsageError`` where an audit of these rows cannot keep to the memory that it may use."""
+    memory, cores = settings.means.memory, processors()
+    if memory is None:
+        return
+    if data.modality is Modality.IMAGE:
+        held = 0 if is_mapped(data.images) else 2 * data.images.nbytes
+        searched = min(data.images[0].size, FILTER_DIMENSIONS) * 4 * (NULL_ROWS + int(np.bincount(data.labels).max()))
+        held += 2 * cores * searched
+    else:
+        held = 4 * data.table.nbytes
+    need = PROGRAM_BYTES + held + len(data) * (ROW_BYTES + 24 * len(data.classes))
+    if memory < need:
+        raise UsageError(
+            f"`--memory` must be at least {-(-need // 10**6):,} MB to audit {len(data):,} rows of {data.name}. "
+            f"Got {memory // 10**6:,} MB."
+        )
 
 
 def _watch(data: Dataset, settings: Settings) -> Stopwatch:

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import torch
 
 LIBRARIES = ("bezoar", "numpy", "scipy", "scikit-learn", "torch", "pyarrow", "faiss-cpu", "pillow")
@@ -73,7 +74,8 @@ class Stopwatch:
 
 
 def _give_back() -> None:
-    """Return what the C library keeps of freed memory for later: one stage's peak would stand under the next one's."""
+    """Return what libraries keep of freed memory for later: one stage's peak would stand under the next one's."""
+    pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others do without
     if trim is not None:
         trim(0)

@@ -179,7 +179,8 @@ def _packed(arrays: Arrays) -> bytes:
 def _read(path: Path) -> Arrays | None:
     """A kept result; None where there is none, or not a whole one."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        # Opened here, as what is no archive would be left open there.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return {name: kept[name] for name in kept.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
         return None

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from bezoar.maths.linear import Moments
 from bezoar.maths.stats import Floats
 
-_COMPRESSION = 200
+_COMPRESSION = 1_000
 """Of a t-digest: about so many centroids are kept."""
-RANK_ERROR = 0.01
+RANK_ERROR = 0.005
 """Most that the rank of a quantile of :class:`Quantiles` is off, as a share of all values, in the tests of it."""
 _REGISTERS = 14
 """Of a distinct count: 2^14 registers, 1.3 % of error at two standard deviations."""
