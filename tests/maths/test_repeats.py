@@ -48,7 +48,9 @@ def test_one_pair_of_rates_gives_the_published_intervals(a, b, low, high):
 
 
 def test_the_p_value_is_at_its_level_where_the_interval_touches_zero():
-    found = shift_of_intervals([Interval(0.5, 0.4, 0.6, 100)], [Interval(0.5 + 0.1 * np.sqrt(2), 0.541421356, 0.9, 100)])
+    found = shift_of_intervals(
+        [Interval(0.5, 0.4, 0.6, 100)], [Interval(0.5 + 0.1 * np.sqrt(2), 0.541421356, 0.9, 100)]
+    )
     assert found.low == pytest.approx(0, abs=1e-9)
     assert found.p_value == pytest.approx(0.05)
 

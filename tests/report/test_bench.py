@@ -51,7 +51,7 @@ def test_means_are_over_the_cells_that_all_ranked_detectors_have():
             setting = (result.cell.attack, result.cell.data, result.cell.rate)
             places.setdefault((setting, result.cell.seed), {})[result.cell.detector] = measured.value
     shared = {place: by for place, by in places.items() if set(names(found.leaders)) <= by.keys()}
-    assert (found.shared, found.cells) == (len(shared), len(places))
+    assert (found.shared, found.cells, found.planned) == (len(shared), len(places), 2 * 2 * 3 * 3)
     for leader in found.leaders:
         by_setting = {}
         for (setting, _), by in shared.items():

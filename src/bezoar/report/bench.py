@@ -27,7 +27,7 @@ _MOST_GAPS, _MOST_RUNS, _MOST_PAIRS, _MOST_AUDITS, _MOST_COLUMNS, _MOST_NAMED, _
     3,
 )
 """Limits that keep the page under 5 MB; what is over them is counted and left to ``results.parquet``."""
-_REASON = 300
+_REASON, _COMMAND = 300, 1000
 _CHANCE = 0.5
 _SEED = 0
 """Of the bootstrap, so that equal results give equal pages."""
@@ -301,7 +301,6 @@ def _record(run: Run) -> tuple[str, list[tuple[str, str]]]:
     ended = run.ended or "never: it was killed, or still runs"
     took = "" if run.seconds is None else f" after {wording.seconds(run.seconds)}"
     pairs = [
-        ("Command", run.command),
         ("Ended", f"{ended}{took}"),
         ("Workers", f"{run.workers}, {run.executor}" if run.executor else str(run.workers)),
         ("Cells to measure", f"{run.cells:,}"),
@@ -312,4 +311,4 @@ def _record(run: Run) -> tuple[str, list[tuple[str, str]]]:
         *((f"Hardware: {name}", value) for name, value in run.hardware.items()),
     ]
     shown = [(safe.text(name), safe.text(value)) for name, value in pairs[:_MOST_PAIRS]]
-    return wording.moment(safe.text(run.started)), shown
+    return wording.moment(safe.text(run.started)), [("Command", safe.text(run.command, _COMMAND)), *shown]

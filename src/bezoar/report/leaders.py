@@ -55,13 +55,15 @@ class Board:
 
     Parameters
     ----------
-    cells : that any detector has a number in.
+    planned : cells with an attack in them, one for each setting and seed.
+    cells : of those, the ones that any detector has a number in.
     shared, settings : cells that all ranked detectors have, and the attacks x data sets x rates they belong to.
     """
 
     figure: str
     leaders: tuple[Leader, ...]
     unranked: tuple[Unranked, ...]
+    planned: int
     cells: int
     shared: int
     settings: int
@@ -97,10 +99,22 @@ def board(grid: Grid, figure: str, rng: np.random.Generator) -> Board:
             # A method that ends well everywhere and never gives the figure does not measure it.
             if method not in ranked and (measured or absent.keys() - {NOT_MEASURED})
         ),
+        planned=len(_planned(grid)),
         cells=len(union),
         shared=len(shared),
         settings=len(groups),
     )
+
+
+def _planned(grid: Grid) -> set[Place]:
+    attacked = {setting.id for setting in grid.settings if not setting.untouched}
+    ranking = {method.id for method in grid.methods if method.ranks}
+    return {
+        (setting, seed)
+        for (setting, method), found in grid.cells.items()
+        if setting in attacked and method in ranking
+        for seed in found
+    }
 
 
 def _numbers(grid: Grid, method: Method, figure: str) -> dict[Place, float]:
