@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.covariance import ledoit_wolf
 
 from bezoar.maths import linear
 from bezoar.maths.stats import auroc
@@ -103,3 +104,68 @@ def test_a_class_of_copies_with_one_stranger_is_measured_without_error():
     distances = linear.whitened_distance(x)
     assert np.isfinite(distances).all()
     assert distances.argmax() == 3
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """A few rows at a time and single precision, as for features too many to convert at once."""
+    monkeypatch.setattr(linear, "_BLOCK", 1000)
+    monkeypatch.setattr(linear, "_ALWAYS_DOUBLE", 0)
+
+
+def slow_distances(x, trim=0.1, steps=2):
+    """The whole of it in double precision, with scikit-learn's shrinkage and every covariance made anew."""
+    x = x.astype(np.float64)
+
+    def distances(bulk, centre):
+        covariance = ledoit_wolf(bulk - centre, assume_centered=True)[0]
+        covariance += 1e-9 * ((bulk - centre) ** 2).mean() * np.eye(x.shape[1])
+        residual = x - centre
+        return np.einsum("ni,ij,nj->n", residual, np.linalg.inv(covariance), residual) / x.shape[1]
+
+    found = distances(x, np.median(x, axis=0))
+    for _ in range(steps):
+        bulk = x[np.argsort(found, kind="stable")[: int(np.ceil(len(x) * (1 - trim)))]]
+        found = distances(bulk, bulk.mean(axis=0))
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_whitened_distances_by_blocks_are_those_of_the_whole(dtype, small_blocks):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(601, 20)) @ rng.normal(size=(20, 20)) + 30).astype(dtype)
+    x[:, 4] = 7.0  # a dead feature
+    np.testing.assert_allclose(linear.whitened_distance(x), slow_distances(x), rtol=1e-4)
+
+
+def test_whitened_distances_are_right_beside_rows_that_outweigh_all_others():
+    """Their squares are 10^16 times the others': subtracting them from the sums would leave nothing but rounding."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 6))
+    x[:3] *= 1e8
+    np.testing.assert_allclose(linear.whitened_distance(x), slow_distances(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_components_of_narrow_features_are_those_of_double_ones(dtype, small_blocks):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(900, 12)) * np.geomspace(4, 0.5, 12) - 6).astype(dtype)
+    found, expected = (np.abs(linear.leading_components(each, 3)) for each in (x, x.astype(np.float64)))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_memory_mapped_file_is_read_as_an_array_is(tmp_path, small_blocks):
+    x, _ = poisoned_class(np.random.default_rng(0))
+    np.save(tmp_path / "x.npy", x.astype(np.float16))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r", allow_pickle=False)
+    np.testing.assert_array_equal(linear.spectral_scores(mapped), linear.spectral_scores(x.astype(np.float16)))
+    np.testing.assert_array_equal(linear.whitened_distance(mapped), linear.whitened_distance(x.astype(np.float16)))
+
+
+def test_moments_of_the_rest_follow_from_those_of_all_and_of_some():
+    x = np.random.default_rng(0).normal(size=(50, 4)) + 3
+    rest = linear.Moments.of(x).without(linear.Moments.of(x[:8]))
+    assert rest.count == 42
+    np.testing.assert_allclose(rest.mean, x[8:].mean(axis=0))
+    np.testing.assert_allclose(rest.scatter, 41 * np.cov(x[8:], rowvar=False))
+    np.testing.assert_allclose(rest.about(np.zeros(4)), x[8:].T @ x[8:])

@@ -1,9 +1,12 @@
 """Nearest neighbours against the full distance matrix."""
 
+import time
+
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
-from bezoar.maths.neighbours import nearest
+from bezoar.maths.neighbours import MOST_EXACT, nearest
 
 
 def slow(x, k):
@@ -40,3 +43,39 @@ def test_neighbours_at_equal_distance_come_in_index_order():
 def test_there_are_at_most_all_others(n):
     distances, neighbours = nearest(np.random.default_rng(0).normal(size=(n, 2)), 5)
     assert distances.shape == neighbours.shape == (n, max(0, min(5, n - 1)))
+
+
+def recall(x, k=10, asked=500):
+    """Share of the true nearest neighbours that are found, on some rows."""
+    rows = np.random.default_rng(1).choice(len(x), asked, replace=False)
+    distances = cdist(x[rows], x)
+    distances[np.arange(asked), rows] = np.inf
+    true = np.argpartition(distances, k, axis=1)[:, :k]
+    found = nearest(x, k)[1][rows]
+    return np.mean([len(set(a) & set(b)) / k for a, b in zip(true.tolist(), found.tolist(), strict=True)])
+
+
+def test_more_rows_than_are_compared_exactly_keep_nearly_all_neighbours():
+    """Fifty groups with the falling variances that features of networks have."""
+    rng = np.random.default_rng(0)
+    n = MOST_EXACT + 8_000
+    spread = np.arange(1, 33) ** -0.5
+    x = rng.normal(size=(50, 32))[rng.integers(0, 50, n)] * 2 * spread + rng.normal(size=(n, 32)) * spread
+    assert recall(x.astype(np.float32)) >= 0.98
+
+
+def test_rows_without_groups_keep_most_neighbours():
+    """A round cloud: borders are near everywhere."""
+    x = np.random.default_rng(0).normal(size=(MOST_EXACT + 8_000, 12))
+    assert recall(x) >= 0.65
+
+
+def test_equal_rows_that_fill_one_cell_are_compared_with_no_more_than_their_share():
+    """All pairs of 40,000 rows would be 1,600 million products."""
+    x = np.ones((40_000, 4), dtype=np.float32)
+    x[-1] = 5
+    start = time.process_time()
+    distances, neighbours = nearest(x, 3)
+    assert time.process_time() - start < 30
+    assert (distances[:-1] == 0).all()
+    assert (neighbours != np.arange(len(x))[:, None]).all()

@@ -1,0 +1,57 @@
+"""What detectors compute for each other."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bezoar.checks import planted_trace
+from bezoar.core.detector import Need
+from bezoar.core.registry import lookup, names
+from bezoar.detectors.rows import geometry
+from bezoar.detectors.rows.knn_disagreement import KnnDisagreement
+
+FEATURES_ONLY = [name for name in names("detectors") if lookup("detectors", name).needs == (Need.FEATURES,)]
+
+
+def counted(monkeypatch, name):
+    calls = []
+    original = getattr(geometry, name)
+    monkeypatch.setattr(geometry, name, lambda *given: calls.append(1) or original(*given))
+    return calls
+
+
+def test_the_components_of_a_block_are_worked_out_once_for_all_detectors(monkeypatch):
+    trace = planted_trace().trace
+    calls = counted(monkeypatch, "leading_components")
+    for name in ("spectral_signatures", "activation_clustering", "isolation_forest"):
+        lookup("detectors", name)().score(trace)
+    assert len(calls) == len(list(trace.blocks()))
+
+
+def test_neighbours_are_found_once_for_all_detectors_that_ask_for_as_many(monkeypatch):
+    trace = planted_trace().trace
+    calls = counted(monkeypatch, "nearest")
+    for k in (10, 10, 5):
+        KnnDisagreement(k=k).score(trace)
+    assert len(calls) == 2 * len(list(trace.folds()))
+
+
+def test_shared_components_cannot_be_written_to():
+    _, x = next(geometry.block_components(planted_trace().trace, 3))
+    assert x.shape[1] == 3
+    with pytest.raises(ValueError, match="read-only"):
+        x[0] = 0
+
+
+@pytest.mark.parametrize("name", FEATURES_ONLY)
+def test_memory_mapped_half_precision_features_get_the_scores_of_their_double_copy(name, tmp_path):
+    trace = planted_trace().trace
+    half = trace.features.astype(np.float16)
+    np.save(tmp_path / "features.npy", half)
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r", allow_pickle=False)
+    found, expected = (
+        lookup("detectors", name)().score(dataclasses.replace(trace, features=features))
+        for features in (mapped, half.astype(np.float64))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
