@@ -32,8 +32,15 @@ class Ended:
 class Executor(Protocol):
     """Carries out rows on workers that may die: a row whose worker died is tried once more."""
 
-    name: str
-    workers: int
+    @property
+    def name(self) -> str:
+        """For the run record."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many rows it carries out at a time."""
+        ...
 
     def run(self, tasks: Sequence[Task], inputs: Mapping[str, Any]) -> Generator[Ended]:
         """Rows as they end, in any order. `inputs` holds what each works on, by ``data_digest``.
