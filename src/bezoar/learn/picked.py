@@ -11,7 +11,9 @@ class Images(Protocol):
     """Images (n, c, h, w) uint8: an array, or :class:`Picked` rows of one."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """(n, c, h, w)."""
+        ...
 
     def __len__(self) -> int: ...
 
