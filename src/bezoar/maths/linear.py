@@ -17,8 +17,9 @@ Floats = NDArray[np.float64]
 
 # Above this side length a few Lanczos products beat a full Gram matrix and its `eigh`.
 _LARGEST_GRAM = 1024
-# Lanczos reads all numbers some thirty times; where they are more than this (512 MB), one pass for a Gram matrix is less.
-_LARGEST_LANCZOS = 2**26
+# Most numbers of which a copy in another precision is made, 512 MB in double: Lanczos and the robust centre read all of
+# them some ten to thirty times.
+_LARGEST_COPY = 2**26
 # Numbers that are converted at a time: a block of them stays near the processor.
 _BLOCK = 2**20
 # Numbers up to which double precision costs too little to do without.
@@ -36,8 +37,13 @@ class Moments:
     scatter: Floats
 
     @classmethod
-    def of(cls, features: NDArray[Any], *, products: Any = np.float64) -> "Moments":
-        """Of these rows (n, d), n >= 1, in two passes; sums of products within a block of rows are made in `products`."""
+    def of(cls, features: NDArray[Any]) -> "Moments":
+        """Of these rows (n, d), n >= 1, in two passes.
+
+        Where there are more than two million numbers in half or single precision, products are summed in single precision
+        within a block of rows, and in double precision over the blocks.
+        """
+        products = _precision(features)
         mean = sum(x.sum(axis=0, dtype=np.float64) for _, x in _blocks(features, products)) / len(features)
         centre = mean.astype(products)
         scatter = np.zeros((features.shape[1], features.shape[1]))
@@ -170,6 +176,8 @@ def whitened_distance(features: NDArray[Any], *, trim: float = 0.1, steps: int =
     """
     if len(features) < 2 or (features == features[0]).all():
         return np.zeros(len(features))
+    if features.dtype == np.float16 and features.size <= _LARGEST_COPY:
+        features = features.astype(np.float32)  # it is read some ten times
     return robust_location(features, trim=trim, steps=steps).distances(features)
 
 
@@ -180,8 +188,8 @@ def _principal(features: NDArray[Any], count: int) -> tuple[Floats, Floats]:
     count = min(count, side)
     if not side:
         return np.zeros(d), np.empty((0, d))
-    if d <= n and (d <= _LARGEST_GRAM or n * d > _LARGEST_LANCZOS):
-        moments = Moments.of(features, products=_precision(features))
+    if d <= n and (d <= _LARGEST_GRAM or n * d > _LARGEST_COPY):
+        moments = Moments.of(features)
         values, vectors = _top_pairs(moments.scatter, count)
         mean, directions = moments.mean, vectors.T
     else:
@@ -227,10 +235,11 @@ def _shrunk(features: NDArray[Any], moments: Moments, centre: Floats) -> Locatio
     spread = float(np.trace(covariance)) / d
     if spread == 0.0:  # the trimmed bulk can be one point repeated
         return Location(centre, np.eye(d) * np.sqrt(np.finfo(np.float64).eps))
-    fourth = 0.0
-    for _, x in _blocks(features):
-        x = x - centre
-        fourth += float((np.einsum("ij,ij->i", x, x) ** 2).sum())
+    fourth, precision = 0.0, _precision(features)
+    middle = centre.astype(precision)
+    for _, x in _blocks(features, precision):
+        x = x - middle
+        fourth += float((np.einsum("ij,ij->i", x, x).astype(np.float64) ** 2).sum())
     square = float((covariance**2).sum())
     apart = square - d * spread**2
     noise = min((fourth / n - square) / n, apart)

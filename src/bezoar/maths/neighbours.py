@@ -83,11 +83,13 @@ def _nearest_of(base: NDArray[np.float32], queries: NDArray[np.float32], k: int)
     padded[len(base) :, -1] = -np.inf
     step = max(1, _PRODUCTS // len(padded))
     few = min(k, groups)
+    asking = np.column_stack([queries, np.ones(len(queries), dtype=np.float32)])
+    room = np.empty((min(step, len(queries)), len(padded)), dtype=np.float32)
     found = np.empty((len(queries), k), dtype=np.intp)
     for start in range(0, len(queries), step):
-        asked = queries[start : start + step]
+        asked = asking[start : start + step]
         # q b - |b|^2 / 2 falls as the distance rises.
-        near = np.column_stack([asked, np.ones(len(asked), dtype=np.float32)]) @ padded.T
+        near = np.matmul(asked, padded.T, out=room[: len(asked)])
         best = near.reshape(len(asked), _GROUP, groups).max(axis=1)
         top = np.argpartition(best, groups - few, axis=1)[:, groups - few :]
         members = (top[:, None, :] + groups * np.arange(_GROUP)[:, None]).reshape(len(asked), -1)
