@@ -66,8 +66,12 @@ def cleanlab(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> V
     )
 
 
-def ask(name: str, program: str, file: Path, *options: str) -> dict[str, Any]:
+def ask(name: str, program: str, file: Path, *options: str, threads: int | None = None) -> dict[str, Any]:
     """What a program of `peer_programs` answers about an npz, in the environment of this peer.
+
+    Parameters
+    ----------
+    threads : for its arithmetic; as many as this process has where None.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def ask(name: str, program: str, file: Path, *options: str) -> dict[str, Any]:
     BezoarError
         Its environment cannot be made, or it fails.
     """
-    return programs.run([str(environment(name)), str(PROGRAMS / f"{program}.py"), str(file), *options])
+    return programs.run([str(environment(name)), str(PROGRAMS / f"{program}.py"), str(file), *options], threads=threads)
 
 
 def is_ready(name: str) -> bool:

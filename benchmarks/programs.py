@@ -14,6 +14,7 @@ from bezoar.core.errors import BezoarError
 from bezoar.engine.record import hardware, versions
 
 ROOT = Path(__file__).parent.parent
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CORES = 2
 """Both sides get as many threads, and the same cores where the system can bind a process to them."""
 
@@ -23,15 +24,22 @@ def own(program: str, file: Path, *options: str) -> dict[str, Any]:
     return run([sys.executable, "-m", f"benchmarks.own_programs.{program}", str(file), *options])
 
 
-def run(command: list[str]) -> dict[str, Any]:
+def run(command: list[str], *, threads: int | None = None) -> dict[str, Any]:
     """What a program answers: the JSON object on the last line that it prints. Raises as :func:`output` does."""
-    answer: dict[str, Any] = json.loads(output(command).splitlines()[-1])
+    answer: dict[str, Any] = json.loads(output(command, threads=threads).splitlines()[-1])
     return answer
 
 
-def output(command: list[str]) -> str:
-    """What a command prints. Raises ``BezoarError`` where it ends in another status than 0."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def output(command: list[str], *, threads: int | None = None) -> str:
+    """What a command prints, with so many threads for its arithmetic, or as many as this process has.
+
+    Raises
+    ------
+    BezoarError
+        It ends in another status than 0.
+    """
+    environment = dict(os.environ) | ({} if threads is None else dict.fromkeys(_THREADS, str(threads)))
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise BezoarError(f"{' '.join(command[:4])} ended with status {done.returncode}: {last}")
@@ -42,8 +50,7 @@ def share_cores() -> None:
     """Bind this process, and all that it starts, to the first cores, with a thread for each."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(CORES)
+    os.environ.update(dict.fromkeys(_THREADS, str(CORES)))
 
 
 def record(data: Dataset | None = None) -> dict[str, Any]:

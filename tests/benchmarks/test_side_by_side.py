@@ -36,8 +36,10 @@ def test_rows_that_tie_with_one_false_alarm_too_many_are_no_hits():
     assert tpr_within(np.array([1.0, 1.0, 1.0, 0.0]), np.array([False, False, True, False]), 0.34) == 0.0
 
 
-def test_the_ratio_is_that_of_the_medians():
-    assert timing([1.0, 2.0, 9.0], [10.0, 50.0, 40.0]) == {"seconds": 2.0, "art_seconds": 40.0, "faster": 20.0}
+def test_the_ratio_is_that_of_the_medians_with_the_peer_on_the_threads_that_suit_it_best():
+    expected = {"seconds": 2.0, "art_seconds": 40.0, "faster": 20.0}
+    assert timing([1.0, 2.0, 9.0], [10.0, 50.0, 40.0], [60.0]) == expected
+    assert timing([1.0, 2.0, 9.0], [90.0], [10.0, 50.0, 40.0]) == expected
 
 
 def test_flags_are_counted_against_the_truth():
@@ -167,7 +169,7 @@ def test_quick_cases_fill_the_places_that_the_table_has_for_them():
     """By field: what `quality` and `timing` give is what the table shows of a detection with poison."""
     own = {"spectral": [1.0, 0.0], "clustering": [1.0, 0.0], "split_classes": 1}
     peer = {"spectral": [1], "spectral_told": [1], "clustering": [1], "scores": [0.0, 1.0], "split_classes": 2}
-    found = timing([1.0], [2.0]) | quality(own, peer, np.array([True, False]))
+    found = timing([1.0], [2.0], [2.0]) | quality(own, peer, np.array([True, False]))
     for case, measured in cases.SIDE_BY_SIDE.items():
         if case.startswith("detection-"):
             wanted = {figure.name for figure in GOALS["sidebyside"][case]}
@@ -191,7 +193,7 @@ def test_an_environment_that_holds_something_else_is_not_ready(tmp_path, monkeyp
 def test_an_environment_is_made_once_from_what_is_required(tmp_path, monkeypatch):
     commands = []
 
-    def run(command):
+    def run(command, **options):
         commands.append(command)
         (tmp_path / "cleanlab").mkdir(exist_ok=True)
         return ""
@@ -209,6 +211,11 @@ def test_a_program_that_fails_is_told_in_one_line():
         programs.run([sys.executable, "-c", "print(1); raise KeyError('features')"])
     assert str(failed.value).endswith("ended with status 1: KeyError: 'features'")
     assert "\n" not in str(failed.value)
+
+
+def test_a_program_gets_the_threads_that_it_is_given():
+    told = [sys.executable, "-c", "import json, os; print(json.dumps({'threads': os.environ['OMP_NUM_THREADS']}))"]
+    assert programs.run(told, threads=7) == {"threads": "7"}
 
 
 def test_the_last_line_of_a_program_is_its_answer():
