@@ -5,6 +5,8 @@ from typing import Any, Protocol
 from benchmarks.backdoors import Backdoor
 from benchmarks.detection import Detection
 from benchmarks.flips import Flips
+from benchmarks.kernels import ManyFeatures, NearVectors
+from benchmarks.large import Growth, Memory, Reading
 from benchmarks.many_classes import ManyClasses
 from benchmarks.peer_defects import Offset, OneCloudEach
 from benchmarks.speed import StartUp, WholeAudit
@@ -60,6 +62,12 @@ SIDE_BY_SIDE: dict[str, Case] = {
     "audit-blended-fashion20k": AuditBesidePeers(data="fashion20k", attack=_FAINT),
     "audit-untouched-wide-fashion20k": AuditBesidePeers(data="fashion20k", network="wide"),
 }
-SUITES = {"foundation": FOUNDATION, "sidebyside": SIDE_BY_SIDE}
-SEEDS = {"foundation": range(5), "sidebyside": range(3)}
+KERNELS: dict[str, Case] = {
+    "features-1m-by-512": ManyFeatures(),
+    "features-1m-by-512-two-folds": ManyFeatures(folds=2),
+    "near-50k-by-384": NearVectors(),
+    "near-50k-by-384-all-directions": NearVectors(grouped=False),
+}
+SUITES = {"foundation": FOUNDATION, "sidebyside": SIDE_BY_SIDE, "kernels": KERNELS}
+SEEDS = {"foundation": range(5), "sidebyside": range(3), "kernels": range(3)}
 """The seeds that each suite is measured at where none are named."""

@@ -226,5 +226,24 @@ _SIDE_BY_SIDE: dict[str, tuple[Figure, ...]] = {
         Figure(name="cleanlab_fpr", title="FPR of cleanlab's filter", kind="share"),
     ),
 }
-FIGURES = {"foundation": _FOUNDATION, "sidebyside": _SIDE_BY_SIDE}
-TITLES = {"foundation": "Foundation", "sidebyside": "Side by side with peers"}
+_MANY_FEATURES = (
+    Figure(name="seconds", title="seconds of all detectors that read features alone", kind="seconds"),
+    Figure(name="peak_mib", title="peak memory of the process, the mapped file among it", kind="memory"),
+    Figure(name="processor_seconds", title="seconds of processors", kind="seconds"),
+    Figure(name="wrong_auroc", title="AUROC of k-NN disagreement on wrong labels", kind="area"),
+    Figure(name="moved_auroc", title="AUROC of spectral signatures on moved rows of the class", kind="area"),
+)
+_NEAR_VECTORS = (
+    Figure(name="faster", title="times as fast as faiss Flat, the faster of its two ways", kind="times"),
+    Figure(name="recall", title="share of the near pairs that are found", kind="share"),
+    Figure(name="seconds", title="seconds of ours", kind="seconds"),
+    Figure(name="range_seconds", title="seconds of faiss's range search", kind="seconds"),
+    Figure(name="search_seconds", title="seconds of faiss's search for 10 neighbours", kind="seconds"),
+    Figure(name="pairs", title="near pairs", kind="number"),
+)
+_KERNELS: dict[str, tuple[Figure, ...]] = {
+    **{f"features-1m-by-512{folds}": _MANY_FEATURES for folds in ("", "-two-folds")},
+    **{f"near-50k-by-384{kind}": _NEAR_VECTORS for kind in ("", "-all-directions")},
+}
+FIGURES = {"foundation": _FOUNDATION, "sidebyside": _SIDE_BY_SIDE, "kernels": _KERNELS}
+TITLES = {"foundation": "Foundation", "sidebyside": "Side by side with peers", "kernels": "Kernels"}
