@@ -7,7 +7,7 @@ import secrets
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,11 @@ def run_grid(
         plan = kinds.lookup(grid.kind).plan(grid)
         planned = {each.key: each.cell for each in plan.cells}
         results.write_grid(folder, planned)
-        _gather(folder, planned)
-        _write_off(folder, plan)
-        tasks = _tasks(grid, folder, plan, again_failed)
+        known = dict(results.read_results(folder).results)
+        for new in (_gathered(folder, planned, known), _written_off(plan, known)):
+            results.append(folder / results.RESULTS, new)
+            known |= {result.key: result for result in new}
+        tasks = _tasks(grid, folder, plan, {key for key in known if known[key].status != "failed" or not again_failed})
         if tasks:
             with _recorded(folder, grid, executor, tasks, asked) as run:
                 _measure(folder, executor, tasks, plan.inputs, run, progress)
@@ -127,13 +129,11 @@ def _all(ended: Ended) -> list[Result]:
     ]
 
 
-def _tasks(grid: Grid, folder: Path, plan: Plan, again_failed: bool) -> list[Task]:
+def _tasks(grid: Grid, folder: Path, plan: Plan, known: Collection[str]) -> list[Task]:
     """Rows with the cells that are still missing."""
-    known = results.read_results(folder).results
     rows: dict[str, dict[str, Cell]] = defaultdict(dict)
     for planned in plan.cells:
-        before = known.get(planned.key)
-        if before is None or (before.status == "failed" and again_failed):
+        if planned.key not in known:
             rows[planned.cell.row][planned.key] = planned.cell
     return [
         Task(kind=grid.kind, cells=cells, folder=(folder / WORK / row).resolve(), device=grid.device, alone=False)
@@ -141,29 +141,23 @@ def _tasks(grid: Grid, folder: Path, plan: Plan, again_failed: bool) -> list[Tas
     ]
 
 
-def _gather(folder: Path, planned: Mapping[str, Cell]) -> None:
-    """Take over the cells that workers had done when the driver ended before it heard of them."""
-    known = results.read_results(folder).results
-    found = [
+def _gathered(folder: Path, planned: Collection[str], known: Collection[str]) -> list[Result]:
+    """The cells that workers had done when the driver ended before it heard of them."""
+    return [
         result
         for file in sorted((folder / WORK).glob(f"*/{DONE}"))
         for result in results.read_lines(file, Result)
         if result.key in planned and result.key not in known
     ]
-    if found:
-        results.append(folder / results.RESULTS, found)
 
 
-def _write_off(folder: Path, plan: Plan) -> None:
-    """Write down which cells are not applicable, before anything runs."""
-    known = results.read_results(folder).results
-    new = [
+def _written_off(plan: Plan, known: Collection[str]) -> list[Result]:
+    """Which cells are not applicable, said before anything runs."""
+    return [
         Result(cell=planned.cell, key=planned.key, status="not_applicable", reason=planned.reason)
         for planned in plan.cells
         if planned.reason and planned.key not in known
     ]
-    if new:
-        results.append(folder / results.RESULTS, new)
 
 
 @contextlib.contextmanager
