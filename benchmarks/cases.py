@@ -68,6 +68,12 @@ KERNELS: dict[str, Case] = {
     "near-50k-by-384": NearVectors(),
     "near-50k-by-384-all-directions": NearVectors(grouped=False),
 }
-SUITES = {"foundation": FOUNDATION, "sidebyside": SIDE_BY_SIDE, "kernels": KERNELS}
-SEEDS = {"foundation": range(5), "sidebyside": range(3), "kernels": range(3)}
+SCALE: dict[str, Case] = {
+    "reading-1m-pictures": Reading(data="fashion60k", rows=1_000_000),
+    "memory-fashion60k": Memory(data="fashion60k"),
+    "memory-cifar50k": Memory(data="cifar50k"),
+    "growth-10k-to-100k": Growth(data="fashion60k", rows=10_000),
+}
+SUITES = {"foundation": FOUNDATION, "sidebyside": SIDE_BY_SIDE, "kernels": KERNELS, "scale": SCALE}
+SEEDS = {"foundation": range(5), "sidebyside": range(3), "kernels": range(3), "scale": range(3)}
 """The seeds that each suite is measured at where none are named."""

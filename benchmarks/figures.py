@@ -245,5 +245,30 @@ _KERNELS: dict[str, tuple[Figure, ...]] = {
     **{f"features-1m-by-512{folds}": _MANY_FEATURES for folds in ("", "-two-folds")},
     **{f"near-50k-by-384{kind}": _NEAR_VECTORS for kind in ("", "-all-directions")},
 }
-FIGURES = {"foundation": _FOUNDATION, "sidebyside": _SIDE_BY_SIDE, "kernels": _KERNELS}
-TITLES = {"foundation": "Foundation", "sidebyside": "Side by side with peers", "kernels": "Kernels"}
+_MEMORY = (
+    Figure(name="allowed", title="peak memory over what is promised: twice the images and 1 GB", kind="ratio"),
+    Figure(name="peak", title="peak memory of the process", kind="memory"),
+    Figure(name="seconds", title="seconds of the audit", kind="seconds"),
+)
+_SCALE: dict[str, tuple[Figure, ...]] = {
+    "reading-1m-pictures": (
+        Figure(name="rows_a_second", title="rows a second, read, hashed and compared", kind="number"),
+        Figure(name="cpu_seconds", title="seconds of processors", kind="seconds"),
+        Figure(name="peak", title="peak memory of the process", kind="memory"),
+    ),
+    "memory-fashion60k": _MEMORY,
+    "memory-cifar50k": _MEMORY,
+    "growth-10k-to-100k": (
+        Figure(name="growth", title="times the seconds for ten times the rows", kind="times"),
+        Figure(name="cpu_growth", title="times the seconds of processors", kind="times"),
+        Figure(name="seconds_small", title="seconds of 10,000 rows", kind="seconds"),
+        Figure(name="seconds_large", title="seconds of 100,000 rows", kind="seconds"),
+    ),
+}
+FIGURES = {"foundation": _FOUNDATION, "sidebyside": _SIDE_BY_SIDE, "kernels": _KERNELS, "scale": _SCALE}
+TITLES = {
+    "foundation": "Foundation",
+    "sidebyside": "Side by side with peers",
+    "kernels": "Kernels",
+    "scale": "Large sets",
+}

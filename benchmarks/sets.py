@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def with_sources(data: Dataset, rng: np.random.Generator) -> Dataset:
     return dataclasses.replace(data, source=rng.choice(np.array(SOURCES), len(data)))
 
 
-def _of(table: dict[str, partial[Dataset]], name: str) -> Dataset:
+def _of(table: Mapping[str, Callable[[], Dataset]], name: str) -> Dataset:
     if name not in table:
         raise InputError(f"no set {name!r} to measure. There are: {', '.join(table)}.")
     return dataclasses.replace(table[name](), name=name)
@@ -52,14 +53,28 @@ def _file(path: str, *, roles: Roles, rows: int | None = None) -> Dataset:
     return data if rows is None else data.take(np.arange(rows))
 
 
+def _both(first: str, second: str) -> Dataset:
+    """The rows of two files, one after the other."""
+    one, other = (_file(path, roles=Roles()) for path in (first, second))
+    n = len(one) + len(other)
+    return dataclasses.replace(
+        one,
+        inputs=np.concatenate([one.images, other.images]),
+        labels=np.concatenate([one.labels, other.labels]),
+        ids=np.arange(n).astype(np.str_),
+        hashed=None,
+    )
+
+
 _FASHION, _MNIST, _CHESTS = "image/fashion_mnist", "image/mnist", "image/pneumoniamnist.npz"
 _TRAIN, _TEST = Roles(split="train"), Roles(split="test")
-_AUDITED = {
+_AUDITED: dict[str, Callable[[], Dataset]] = {
     "mnist5k": partial(read, "mnist5k"),
     "digits": partial(read, "digits"),
     "breast_cancer": partial(read, "breast_cancer"),
     "fashion20k": partial(_file, _FASHION, roles=_TRAIN, rows=FASHION_ROWS),
     "fashion60k": partial(_file, _FASHION, roles=_TRAIN),
+    "cifar50k": lambda: _both("image/cifar10_train_0.parquet", "image/cifar10_train_1.parquet"),
     "pneumoniamnist": partial(_file, _CHESTS, roles=_TRAIN),
     "adult": partial(_file, "tabular/adult.csv.gz", roles=Roles(split="train", label="income")),
 }

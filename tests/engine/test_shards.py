@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +78,14 @@ def test_a_cluster_gives_the_same(tmp_path, monkeypatch):
         pytest.skip("the extra ray is not installed")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])]))
+    # A place of its own, so that "auto" does not find somebody else's cluster. Sockets need a short path.
+    place = tempfile.TemporaryDirectory(prefix="r")
+    monkeypatch.setenv("RAY_TMPDIR", place.name)
     with spreading(workers=1) as spread:
         wanted = result(spread(counted, parts(tmp_path)))
     with spreading(ray="auto", workers=2) as spread:
         assert result(spread(counted, parts(tmp_path))) == wanted
+    place.cleanup()
     gc.collect()  # Ray leaves files open, which would be held against the test after this one
 
 
