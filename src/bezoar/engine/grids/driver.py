@@ -82,7 +82,8 @@ def run_grid(
         results.write_grid(folder, planned)
         known = dict(results.read_results(folder).results)
         for new in (_gathered(folder, planned, known), _written_off(plan, known)):
-            results.append(folder / results.RESULTS, new)
+            if new:
+                results.append(folder / results.RESULTS, new)
             known |= {result.key: result for result in new}
         tasks = _tasks(grid, folder, plan, {key for key in known if known[key].status != "failed" or not again_failed})
         if tasks:
