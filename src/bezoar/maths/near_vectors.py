@@ -1,10 +1,15 @@
 """All pairs of vectors that lie within a distance of each other, without measuring most of the others."""
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from bezoar.maths.linear import leading_components
 
@@ -19,6 +24,8 @@ _TILE = 1024
 _BLOCK = 2**13
 # Where more than this share of a tile is in doubt, one product of all is cheaper than one pair at a time.
 _IN_DOUBT = 0.02
+# Tiles a core that are looked at before their pairs are counted: bounds memory.
+_AHEAD = 4
 
 
 def near_vectors(x: NDArray[Any], radius: float, *, limit: int = 128) -> NDArray[np.intp]:
@@ -50,32 +57,39 @@ def near_vectors(x: NDArray[Any], radius: float, *, limit: int = 128) -> NDArray
     rounding = 1e-6 * float(np.einsum("ij,ij->i", rows, rows).max(initial=0.0))
     # A bound may err by rounding more than a distance does: doubt costs little, a lost pair is lost.
     bounds = _Closeness(_short(rows, components, radius), radius, rounding + 1e-3 * radius**2)
-    # Seldom needed, and twice the size of the rows.
-    whole: _Closeness | None = None
+    whole = _Closeness(rows, radius, rounding)
 
     counts = np.zeros(len(x), dtype=np.intp)
     found = [np.empty((0, 2), dtype=np.intp)]
-    for one, other in _tiles(components[:, 0] if components.shape[1] else np.zeros(len(x)), radius):
-        if min(counts[one].min(), counts[other].min()) >= limit:
-            continue
-        near = bounds.of(one, other) >= -bounds.slack
-        sure = None
-        if np.count_nonzero(near) > _IN_DOUBT * near.size:
-            whole = whole or _Closeness(rows, radius, rounding)
-            closeness = whole.of(one, other)
-            sure, near = closeness > whole.slack, closeness >= -whole.slack
-        if one == other:
-            near &= np.tri(len(near), k=-1, dtype=bool).T
-        places = np.flatnonzero(near)
-        first, second = np.divmod(places, near.shape[1])
-        kept = np.zeros(len(places), dtype=bool) if sure is None else sure.ravel()[places]
-        kept[~kept] = _measured(rows[one], rows[other], first[~kept], second[~kept]) <= radius**2
-        pairs = np.stack([first[kept] + one.start, second[kept] + other.start], axis=1)
-        pairs = pairs[_wanted(pairs[:, 0], counts, limit) | _wanted(pairs[:, 1], counts, limit)]
-        counts += np.bincount(pairs.ravel(), minlength=len(x))
-        found.append(pairs)
+    tiles = _tiles(components[:, 0] if components.shape[1] else np.zeros(len(x)), radius)
+    cores = os.cpu_count() or 1
+    # Tiles side by side, each on one thread: a product as small as one gains little from being split.
+    with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+        while some := list(islice(tiles, _AHEAD * cores)):
+            some = [(one, other) for one, other in some if min(counts[one].min(), counts[other].min()) < limit]
+            for pairs in pool.map(partial(_pairs_in, bounds, whole), some):
+                kept = pairs[_wanted(pairs[:, 0], counts, limit) | _wanted(pairs[:, 1], counts, limit)]
+                counts += np.bincount(kept.ravel(), minlength=len(x))
+                found.append(kept)
     pairs = np.sort(order[np.concatenate(found)], axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _pairs_in(bounds: "_Closeness", whole: "_Closeness", tile: tuple[slice, slice]) -> NDArray[np.intp]:
+    """(m, 2) the pairs of a tile, as positions among all rows."""
+    one, other = tile
+    near = bounds.of(one, other) >= -bounds.slack
+    sure = None
+    if np.count_nonzero(near) > _IN_DOUBT * near.size:
+        closeness = whole.of(one, other)
+        sure, near = closeness > whole.slack, closeness >= -whole.slack
+    if one == other:
+        near &= np.tri(len(near), k=-1, dtype=bool).T
+    places = np.flatnonzero(near)
+    first, second = np.divmod(places, near.shape[1])
+    kept = np.zeros(len(places), dtype=bool) if sure is None else sure.ravel()[places]
+    kept[~kept] = _measured(whole.rows[one], whole.rows[other], first[~kept], second[~kept]) <= whole.radius**2
+    return np.stack([first[kept] + one.start, second[kept] + other.start], axis=1)
 
 
 def _short(rows: NDArray[np.float32], components: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
@@ -105,18 +119,21 @@ class _Closeness:
     """Half of the squared radius less the squared distance of any two rows, as one product; off by at most `slack`."""
 
     def __init__(self, rows: NDArray[Any], radius: float, slack: float) -> None:
-        half = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)[:, None] / 2
+        self.rows, self.radius, self.slack = rows, radius, slack
+
+    @cached_property
+    def _sides(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        half = np.einsum("ij,ij->i", self.rows, self.rows, dtype=np.float64)[:, None] / 2
         one = np.ones_like(half)
-        self._left = np.hstack([rows, one, radius**2 / 2 - half], dtype=np.float32, casting="same_kind")
-        self._right = np.hstack([rows, -half, one], dtype=np.float32, casting="same_kind")
-        self._room = np.empty(_TILE**2, dtype=np.float32)
-        self.slack = slack
+        return (
+            np.hstack([self.rows, one, self.radius**2 / 2 - half], dtype=np.float32, casting="same_kind"),
+            np.hstack([self.rows, -half, one], dtype=np.float32, casting="same_kind"),
+        )
 
     def of(self, one: slice, other: slice) -> NDArray[np.float32]:
-        """(rows of one, rows of the other), overwritten by the next call."""
-        shape = one.stop - one.start, other.stop - other.start
-        room = self._room[: shape[0] * shape[1]].reshape(shape)
-        return np.matmul(self._left[one], self._right[other].T, out=room)
+        """(rows of one, rows of the other)."""
+        left, right = self._sides
+        return np.asarray(left[one] @ right[other].T, dtype=np.float32)
 
 
 def _tiles(sorted_values: NDArray[np.float64], radius: float) -> Iterator[tuple[slice, slice]]:
