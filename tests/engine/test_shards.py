@@ -59,7 +59,7 @@ def result(given):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """Processes from the first shard on."""
+    """Processes, and results that are kept, from the first shard on."""
     monkeypatch.setattr(shards, "PATIENCE", -1.0)
 
 
@@ -94,7 +94,7 @@ def test_an_address_where_no_cluster_answers_is_one_line():
         pass
 
 
-def test_what_is_kept_is_not_done_again(tmp_path):
+def test_what_is_kept_is_not_done_again(tmp_path, at_once):
     for _ in range(2):
         with spreading(workers=1, checkpoints=tmp_path / "kept") as spread:
             given = result(spread(counted, parts(tmp_path)))
@@ -102,7 +102,7 @@ def test_what_is_kept_is_not_done_again(tmp_path):
     assert given == result(map(counted, parts(tmp_path)))
 
 
-def test_work_of_another_kind_is_kept_apart(tmp_path):
+def test_work_of_another_kind_is_kept_apart(tmp_path, at_once):
     for function in (counted, slowly):
         with spreading(workers=1, checkpoints=tmp_path / "kept") as spread:
             list(spread(function, parts(tmp_path, 2)))
@@ -110,7 +110,7 @@ def test_work_of_another_kind_is_kept_apart(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no zip", b"\x80\x04\x95pickle"])
-def test_a_damaged_result_is_made_again(tmp_path, damage):
+def test_a_damaged_result_is_made_again(tmp_path, at_once, damage):
     for _ in range(2):
         with spreading(workers=1, checkpoints=tmp_path / "kept") as spread:
             given = result(spread(counted, parts(tmp_path, 3)))
@@ -118,12 +118,12 @@ def test_a_damaged_result_is_made_again(tmp_path, damage):
     assert given == result(map(counted, parts(tmp_path, 3)))
 
 
-def test_after_a_kill_only_the_missing_shards_are_done(tmp_path):
+def test_after_a_kill_only_the_missing_shards_are_done(tmp_path, at_once):
     code = (
         "import sys; sys.path[:0] = sys.argv[2:]; from pathlib import Path; import test_shards as t\n"
-        "from bezoar.engine.shards import spreading\n"
+        "from bezoar.engine import shards; shards.PATIENCE = -1.0\n"
         "folder = Path(sys.argv[1])\n"
-        "with spreading(workers=1, checkpoints=folder / 'kept') as spread:\n"
+        "with shards.spreading(workers=1, checkpoints=folder / 'kept') as spread:\n"
         "    list(spread(t.slowly, t.parts(folder, 200)))\n"
     )
     program = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)])
@@ -138,7 +138,6 @@ def test_after_a_kill_only_the_missing_shards_are_done(tmp_path):
     begun = len(before.read_text().split())
     assert begun < 200
     before.unlink()
-    sys.modules.setdefault("test_shards", sys.modules[__name__])
     named = slowly.__module__
     slowly.__module__ = "test_shards"
     try:
@@ -148,6 +147,12 @@ def test_after_a_kill_only_the_missing_shards_are_done(tmp_path):
         slowly.__module__ = named
     assert len((tmp_path / "log").read_text().split()) == 200 - held
     assert given == result(map(counted, parts(tmp_path, 200)))
+
+
+def test_what_is_done_at_once_is_not_kept(tmp_path):
+    with spreading(workers=1, checkpoints=tmp_path / "kept") as spread:
+        assert result(spread(counted, parts(tmp_path))) == result(map(counted, parts(tmp_path)))
+    assert not (tmp_path / "kept").exists()
 
 
 def test_a_killed_process_ends_the_work_with_one_line(tmp_path, at_once):

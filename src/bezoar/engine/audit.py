@@ -237,7 +237,11 @@ def _require_memory(data: Dataset, settings: Settings) -> None:
         return
     if data.modality is Modality.IMAGE:
         held = 0 if is_mapped(data.images) else 2 * data.images.nbytes
-        searched = min(data.images[0].size, FILTER_DIMENSIONS) * 4 * (NULL_ROWS + int(np.bincount(data.labels).max()))
+        searched = (
+            min(data.images[0].size, FILTER_DIMENSIONS)
+            * 4
+            * (min(NULL_ROWS, len(data)) + int(np.bincount(data.labels).max()))
+        )
         held += 2 * cores * searched
     else:
         held = 4 * data.table.nbytes

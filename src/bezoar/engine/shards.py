@@ -24,7 +24,7 @@ from bezoar.engine.grids.code import package_code
 from bezoar.engine.grids.ray import connected
 
 PATIENCE = 2.0
-"""Seconds that shards are worked on in this process before others are started: most sets are done by then."""
+"""Seconds that shards are worked on in this process alone and nothing is kept: most sets are done by then."""
 _IDLE = 10.0
 """Seconds after which a process without work ends itself, also where nobody is left to give it any."""
 
@@ -49,7 +49,8 @@ def spreading(
     ray : address of a Ray cluster, as :func:`bezoar.engine.grids.ray.connected` takes it; None for this machine alone.
     workers : processes of this machine; one a processor where None. 1 stays in this process.
     checkpoints : folder in which the results of finished shards are kept, by the digest of the shard and of the code
-        that worked on it. What is kept there is not done again.
+        that worked on it. What is kept there is not done again. The first seconds' are not kept: they are sooner done
+        again.
 
     Raises
     ------
@@ -80,6 +81,7 @@ class _Kept:
     def __call__(self, function: Callable[[Some], Arrays], shards: Iterable[Some]) -> Iterator[Arrays]:
         """As :class:`bezoar.core.shards.Spread` promises."""
         places: deque[Path | None] = deque()
+        began = time.monotonic()
 
         def begun() -> Iterator[Future[Arrays]]:
             for shard in shards:
@@ -92,7 +94,7 @@ class _Kept:
         try:
             for arrays in in_order(begun(), ahead=self.pool.ahead):
                 path = places.popleft()
-                if path is not None:
+                if path is not None and time.monotonic() - began > PATIENCE:
                     write_bytes(path, _packed(arrays))
                 yield arrays
         except BrokenProcessPool as error:
