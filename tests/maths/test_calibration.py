@@ -64,7 +64,7 @@ def test_honest_ambiguity_is_not_read_as_wrong_labels(sharpness):
     rng = np.random.default_rng(4)
     probabilities, labels = world(rng, sharpness)
     rates = anchor_noise(probabilities, labels)
-    p = honest_null(wrong_label_odds(probabilities, rates), labels, probabilities, rates)
+    p = honest_null(wrong_label_odds(probabilities, rates), labels, probabilities)
     assert benjamini_hochberg(p, 0.05).mean() <= 0.001
 
 
@@ -73,7 +73,7 @@ def test_p_values_of_honest_labels_are_not_too_small():
     rng = np.random.default_rng(5)
     probabilities, labels = world(rng, 4.0)
     rates = np.full((K, K), 0.002) * (1 - np.eye(K))
-    p = honest_null(wrong_label_odds(probabilities, rates), labels, probabilities, rates)
+    p = honest_null(wrong_label_odds(probabilities, rates), labels, probabilities)
     for q in (0.01, 0.05, 0.2):
         assert (p <= q).mean() <= 1.5 * q
 
@@ -84,7 +84,7 @@ def test_p_values_agree_with_labels_drawn_at_random():
     probabilities, labels = (each[:400] for each in world(rng, 2.0))
     rates = np.full((K, K), 0.01) * (1 - np.eye(K))
     odds = wrong_label_odds(probabilities, rates)
-    p = honest_null(odds, labels, probabilities, rates)
+    p = honest_null(odds, labels, probabilities)
     honest = np.maximum(probabilities - probabilities @ rates, 1e-7)
     honest /= honest.sum(axis=1, keepdims=True)
     drawn = []
@@ -104,5 +104,5 @@ def test_planted_flips_have_small_p_values():
     changed &= noisy != labels
     seen = 0.95 * probabilities + 0.05 * (1 - probabilities) / (K - 1)
     rates = anchor_noise(seen, noisy)
-    p = honest_null(wrong_label_odds(seen, rates), noisy, seen, rates)
+    p = honest_null(wrong_label_odds(seen, rates), noisy, seen)
     assert np.median(p[changed]) < 0.001 < np.quantile(p[~changed], 0.05)

@@ -105,7 +105,7 @@ def judge_labels(
     if not _informed(probabilities[counted], labels[counted]):
         return _unjudged(_ranked(scores, odds[np.arange(n), labels]), labels)
     if trusted is None:
-        p = honest_null(odds, labels, probabilities, rates)
+        p = honest_null(odds, labels, probabilities)
     else:
         p = conformal_p(odds[np.arange(n), labels], _trusted_odds(fit, trusted, rates))
     groups = _groups(trace, probabilities, counted)

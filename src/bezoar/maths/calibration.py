@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from bezoar.maths.stats import Floats, wilson
 
@@ -15,6 +15,12 @@ LEAST_SURE = 0.8
 """Mean probability that the surest rows of a class must have for their contradictions to speak of wrong labels."""
 SMALLEST = 0.1
 """Honest rows expected above the most extreme odds, at least."""
+_LEAST = 1e-12
+"""Added to probabilities whose logarithm is taken."""
+_FITTED_ON = 4_000_000
+"""Probabilities that a temperature is fitted on, at most: one number needs no more."""
+_BLOCK = 2_000_000
+"""Odds that are counted at a time: bounds memory where classes are many."""
 
 
 def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Floats:
@@ -29,14 +35,16 @@ def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Fl
     ----------
     Guo et al., "On calibration of modern neural networks", ICML 2017, section 4.2 (temperature scaling).
     """
-    logs = log_probabilities.astype(np.float64)
-    rows = np.arange(len(labels))
+    # Rows at even steps, so that a set in the order of its classes is fitted on all of them.
+    step = -(-log_probabilities.size // _FITTED_ON)
+    some, own = log_probabilities[::step].astype(np.float64), labels[::step]
+    rows = np.arange(len(own))
 
     def loss(log_temperature: float) -> float:
-        return float(-log_softmax(logs / np.exp(log_temperature), axis=1)[rows, labels].mean())
+        return float(-log_softmax(some / np.exp(log_temperature), axis=1)[rows, own].mean())
 
     best = minimize_scalar(loss, bounds=(-1.6, 1.6), method="bounded").x
-    return np.asarray(np.exp(log_softmax(logs / np.exp(best), axis=1)))
+    return np.asarray(softmax(log_probabilities.astype(np.float64) / np.exp(best), axis=1))
 
 
 def anchors(probabilities: Floats, share: float = 0.5) -> NDArray[np.bool_]:
@@ -85,20 +93,36 @@ def wrong_label_odds(probabilities: Floats, rates: Floats) -> Floats:
     Bayes: wrong labels come from a look-alike class at the anchors' rate, and all labels, wrong ones included, come at
     the calibrated probability.
     """
-    return np.asarray(np.log(probabilities @ rates + 1e-12) - np.log(probabilities + 1e-12))
+    # Most classes of a large set have no errors to add.
+    noisy = rates.any(axis=1)
+    wrong = probabilities[:, noisy] @ rates[noisy]
+    return np.asarray(np.log(wrong + _LEAST) - np.log(probabilities + _LEAST))
 
 
-def honest_null(odds: Floats, labels: NDArray[np.int64], probabilities: Floats, rates: Floats) -> Floats:
+def honest_null(odds: Floats, labels: NDArray[np.int64], probabilities: Floats) -> Floats:
     """(n,) p-values of the rows' own labels if all labels were honest.
+
+    Parameters
+    ----------
+    odds : (n, k) from :func:`wrong_label_odds`.
+    labels : (n,).
+    probabilities : (n, k) calibrated.
 
     The null distribution is that of the odds when each row draws its label from its calibrated probabilities less the
     share that wrong labels put there: a parametric bootstrap, taken in expectation rather than by drawing. None is
     smaller than :data:`SMALLEST` expected rows: beyond that the calibration is not to be trusted.
     """
-    honest = np.maximum(probabilities - probabilities @ rates, 1e-7)
-    honest /= honest.sum(axis=1, keepdims=True)
-    order = np.argsort(-odds, axis=None, kind="stable")
-    tail = np.concatenate([[0.0], np.cumsum(honest.ravel()[order])])
-    own = odds[np.arange(len(labels)), labels]
-    above = np.searchsorted(-odds.ravel()[order], -own, side="right")
-    return np.asarray(np.clip(tail[above], SMALLEST, len(labels)) / len(labels))
+    n, k = odds.shape
+    own = odds[np.arange(n), labels]
+    levels = np.unique(own)
+    # How many honest rows are expected from each level up to the next, and below the lowest first of all.
+    expected = np.zeros(len(levels) + 1)
+    rows = max(1, _BLOCK // k)
+    for block in (slice(start, start + rows) for start in range(0, n, rows)):
+        wrong = np.exp(odds[block]) * (probabilities[block] + _LEAST) - _LEAST
+        honest = np.maximum(probabilities[block] - wrong, 1e-7)
+        honest /= honest.sum(axis=1, keepdims=True)
+        place = np.searchsorted(levels, odds[block].ravel(), side="right")
+        expected += np.bincount(place, weights=honest.ravel(), minlength=len(expected))
+    above = np.cumsum(expected[:0:-1])[::-1]
+    return np.asarray(np.clip(above[np.searchsorted(levels, own)], SMALLEST, n) / n)
