@@ -91,27 +91,6 @@ def leading_components(features: NDArray[Any], count: int) -> Floats:
     return found
 
 
-def spectral_scores(features: NDArray[Any], directions: int = 1) -> Floats:
-    """Squared length of each centred row along the top directions: the outlier score of spectral signatures.
-
-    Adding a constant to all rows changes nothing.
-
-    Parameters
-    ----------
-    features : (n, d) of one class.
-    directions : how many top directions, at least 1.
-
-    Returns
-    -------
-    (n,) >= 0, higher is farther out; all 0 where all rows are equal.
-
-    References
-    ----------
-    Tran, Li and Madry, "Spectral signatures in backdoor attacks", NeurIPS 2018, algorithm 1.
-    """
-    return np.asarray((leading_components(features, directions) ** 2).sum(axis=1), dtype=np.float64)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Location:
     """A centre (d,) and the lower Cholesky factor (d, d) of a covariance around it."""
