@@ -123,7 +123,9 @@ class TestStatus:
         monkeypatch.setattr(scoring, "lookup", lambda g, n: Broken if n == "loss_dynamics" else real(g, n))
         assert audited(clean, "--detectors", "loss_dynamics,confident_learning", "--fail-on", "never") == 3
         failed = [check for check in report(tmp_path)["checks"] if check["status"] == "failed"]
-        assert failed == [{"name": "detector loss_dynamics", "status": "failed", "detail": "RuntimeError: no luck"}]
+        assert failed == [
+            {"name": "detector loss_dynamics", "status": "failed", "detail": "RuntimeError: no luck", "codes": []}
+        ]
 
     def test_3_where_the_folder_for_the_report_is_a_file(self, audited, clean, tmp_path, capsys):
         (tmp_path / "out").write_text("in the way")

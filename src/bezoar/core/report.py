@@ -167,7 +167,7 @@ class Profile:
     kind : "numbers", "text", or "brightness": the mean of an image in grey levels, 0 to 255.
     rows, missing : cells, and how many of them are empty.
     distinct : how many different values there are, with its interval.
-    mean, std : of numbers; None where there are none.
+    mean, std : of numbers; None where there are none, or some too large to square.
     quantiles : values below which 0, 5, 25, 50, 75, 95 and 100 % of the numbers lie, their ranks right to half a per cent.
     """
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ MOST = 200
 """Columns or classes that are told of."""
 _ROWS, _IMAGE_BYTES = 65_536, 64 * 2**20
 """A shard is at most so many rows, and so many bytes of images."""
+_LARGEST = 1e145
+"""The squares of larger numbers may add up to more than a double holds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,9 @@ def profile(data: Dataset, spread: Spread) -> tuple[Evidence, tuple[Profile, ...
 
 def profiled_shard(part: _Part) -> Arrays:
     """Counts and sketches of one shard, by the number of the column."""
-    arrays = {"rows": Distinct.of(int.from_bytes(each[:8], "little", signed=True) for each in part.hashes).stored()}
+    arrays: dict[str, NDArray[Any]] = {
+        "rows": Distinct.of(int.from_bytes(each[:8], "little", signed=True) for each in part.hashes).stored()
+    }
     for name, cells in enumerate(part.columns):
         if isinstance(cells, list):
             known: list[str] = [cell for cell in cells if cell is not None]
@@ -65,10 +70,17 @@ def profiled_shard(part: _Part) -> Arrays:
             arrays[f"{name}.distinct"] = Distinct.of(np.unique(numbers).tolist()).stored()
             arrays[f"{name}.quantiles"] = Quantiles.of(numbers).stored()
             if len(numbers):
-                moments = Moments.of(numbers[:, None])
-                arrays[f"{name}.moments"] = np.array([moments.count, moments.mean[0], moments.scatter[0, 0]])
+                arrays[f"{name}.moments"] = _moments(numbers)
         arrays[f"{name}.counts"] = np.array([len(cells), len(cells) - len(known)])
     return arrays
+
+
+def _moments(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Count, mean and scatter. A mean and a scatter that no double can hold are not a number, nor are any merged with them."""
+    if np.abs(numbers).max() > _LARGEST:
+        return np.array([len(numbers), np.nan, np.nan])
+    moments = Moments.of(numbers[:, None])
+    return np.array([moments.count, moments.mean[0], moments.scatter[0, 0]])
 
 
 def _profile(name: str, key: str, given: Sequence[Arrays], *, image: bool) -> Profile:
@@ -76,9 +88,10 @@ def _profile(name: str, key: str, given: Sequence[Arrays], *, image: bool) -> Pr
     distinct, low, high = Distinct.merged(Distinct.restored(part[f"{key}.distinct"]) for part in given).bounds()
     parts = [part[f"{key}.moments"] for part in given if f"{key}.moments" in part]
     quantiles: tuple[float, ...] = ()
-    whole = None
+    whole: Moments | None = None
     if parts:
         whole = merged(Moments(int(count), np.array([mean]), np.array([[scatter]])) for count, mean, scatter in parts)
+        whole = whole if np.isfinite(whole.scatter).all() else None
         sketches = (Quantiles.restored(part[f"{key}.quantiles"]) for part in given)
         quantiles = tuple(Quantiles.merged(sketches).at(SHARES).tolist())
     return Profile(
