@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from benchmarks.backdoors import Backdoor
 from benchmarks.detection import Detection
 from benchmarks.flips import Flips
+from benchmarks.grids import Overhead, RayWorkers
 from benchmarks.kernels import ManyFeatures, NearVectors
 from benchmarks.large import Growth, Memory, Reading
 from benchmarks.many_classes import ManyClasses
@@ -73,6 +74,8 @@ SCALE: dict[str, Case] = {
     "memory-fashion60k": Memory(data="fashion60k"),
     "memory-cifar50k": Memory(data="cifar50k"),
     "growth-10k-to-100k": Growth(data="fashion60k", rows=10_000),
+    "grid-on-ray": RayWorkers(),
+    "grid-overhead": Overhead(),
 }
 SUITES = {"foundation": FOUNDATION, "sidebyside": SIDE_BY_SIDE, "kernels": KERNELS, "scale": SCALE}
 SEEDS = {"foundation": range(5), "sidebyside": range(3), "kernels": range(3), "scale": range(3)}

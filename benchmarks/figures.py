@@ -264,6 +264,18 @@ _SCALE: dict[str, tuple[Figure, ...]] = {
         Figure(name="seconds_small", title="seconds of 10,000 rows", kind="seconds"),
         Figure(name="seconds_large", title="seconds of 100,000 rows", kind="seconds"),
     ),
+    "grid-on-ray": (
+        Figure(name="speedup", title="times as fast with two workers as with one", kind="times"),
+        Figure(name="equal", title="the results are equal", kind="fact"),
+        Figure(name="one_worker_seconds", title="seconds of 24 rows on one worker", kind="seconds"),
+        Figure(name="two_workers_seconds", title="seconds of 24 rows on two workers", kind="seconds"),
+    ),
+    "grid-overhead": (
+        Figure(name="inline_seconds", title="seconds a cell, in one process", kind="seconds"),
+        Figure(name="local_seconds", title="seconds a cell, through a worker", kind="seconds"),
+        Figure(name="inline_done", title="every cell is done, in one process", kind="fact"),
+        Figure(name="local_done", title="every cell is done, through a worker", kind="fact"),
+    ),
 }
 FIGURES = {"foundation": _FOUNDATION, "sidebyside": _SIDE_BY_SIDE, "kernels": _KERNELS, "scale": _SCALE}
 TITLES = {

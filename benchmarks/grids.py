@@ -1,13 +1,8 @@
-"""Grids: how much two Ray workers gain on one, and what a cell costs beside its own work.
-
-``python -m benchmarks.grids`` prints both as JSON. Run it on a quiet machine of at least two cores.
-"""
+"""Grids: how much two Ray workers gain on one, and what a cell costs beside its own work."""
 
 import contextlib
-import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -15,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import programs
 from bezoar.engine.grids import kinds
 from bezoar.engine.grids.driver import run_grid
 from bezoar.engine.grids.executor import Ended, Executor, work
@@ -23,6 +19,8 @@ from bezoar.engine.grids.kinds import Plan, Planned, Task
 from bezoar.engine.grids.local import Local
 from bezoar.engine.grids.ray import connected
 from bezoar.engine.grids.results import Cell, Measured, Result, Results
+
+kinds.TABLE["nothing"] = "benchmarks.grids:Nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +52,13 @@ class RayWorkers:
                     found.append(_figures(results))
         one, two = (statistics.median(seconds[workers]) for workers in (1, 2))
         return {
-            "cores": os.cpu_count(),
+            "run": programs.record(),
             "seconds": {str(workers): values for workers, values in seconds.items()},
             "figures": {
                 "one_worker_seconds": one,
                 "two_workers_seconds": two,
                 "speedup": one / two,
-                "equal": float(all(each == found[0] for each in found)),
+                "equal": all(each == found[0] for each in found),
             },
         }
 
@@ -78,18 +76,18 @@ class Overhead:
     of_row: int = 10
 
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
-        """Milliseconds a cell."""
-        figures = {}
+        """Seconds a cell, and whether every cell was done."""
+        figures: dict[str, float | bool] = {}
         executors: dict[str, Executor] = {"inline": _Inline(), "local": Local(workers=1)}
         for name, executor in executors.items():
-            kinds.TABLE["nothing"] = "benchmarks.grids:Nothing"
             content = {"kind": "nothing", "attacks": ["a"], "data": ["d"], "seeds": self.rows}
             content["detectors"] = [f"d{i}" for i in range(self.of_row)]
             with tempfile.TemporaryDirectory() as folder:
                 start = time.perf_counter()
-                run_grid(make_grid(content, where="benchmark"), Path(folder), executor)
-                figures[f"{name}_ms_a_cell"] = 1000 * (time.perf_counter() - start) / (self.rows * self.of_row)
-        return {"figures": figures}
+                results = run_grid(make_grid(content, where="benchmark"), Path(folder), executor)
+                figures[f"{name}_seconds"] = (time.perf_counter() - start) / (self.rows * self.of_row)
+                figures[f"{name}_done"] = len(results.ended("done")) == self.rows * self.of_row
+        return {"run": programs.record(), "figures": figures}
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,8 @@ class Nothing:
             for seed in grid.seeds
             for detector in grid.detectors or ()
         ]
-        return Plan(cells=tuple(Planned(cell=cell, code="") for cell in cells), inputs={"d": None})
+        # The input is of this module, so that a worker imports it and knows this kind.
+        return Plan(cells=tuple(Planned(cell=cell, code="") for cell in cells), inputs={"d": Nothing()})
 
     def run(self, task: Task, inputs: Any) -> Iterator[Result]:
         """Every cell has the figure 0.5."""
@@ -138,14 +137,3 @@ def _light(seeds: range) -> Grid:
 
 def _figures(results: Results) -> dict[str, Any]:
     return {result.cell.identity: dict(result.figures) for result in results.results.values()}
-
-
-def main() -> int:
-    """Both cases."""
-    measured = {"overhead": Overhead().measure(0, controls=False), "ray": RayWorkers().measure(0, controls=False)}
-    print(json.dumps(measured, indent=2))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
