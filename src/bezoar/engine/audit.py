@@ -162,7 +162,9 @@ class _Audit:
             return None
         spiked, spikes = spike(self.data, plant, left=left, means=self.settings.means)
         fit = self._fit(spiked, again, "controls")
-        scores = score_rows(fit.trace, self.settings.detectors, lambda share: None)
+        # Scores propose where triggers may be. Which rows of a table are flagged, predictions alone decide.
+        image = self.data.modality is Modality.IMAGE
+        scores = score_rows(fit.trace, self.settings.detectors if image else (), lambda share: None)
         return measure(judge(fit, scores.by_detector, again, trusted=self.settings.trusted), spikes)
 
     def _unpowered(self, power: object) -> tuple[Check, ...]:
