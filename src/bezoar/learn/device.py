@@ -55,5 +55,14 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
     Libraries that split small matrices over threads spend their time waiting: ten times as much, measured on two busy
     cores.
     """
-    with threadpool_limits(1), one_thread(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with threadpool_limits(1), one_thread():
+        return dealt_out(work, items)
+
+
+def dealt_out(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """As :func:`side_by_side`, for parts of a work that runs in it: arithmetic is single-threaded already.
+
+    More threads than cores run then, for no longer than there is other work: the longest work has no tail on one core.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return list(pool.map(work, items))

@@ -4,7 +4,7 @@ Features come in any precision, memory-mapped or not, and are converted a block 
 double precision, and no copy of the whole array is made.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ _LARGEST_COPY = 2**26
 # Numbers that are converted at a time: a block of them stays near the processor.
 _BLOCK = 2**20
 # Numbers up to which double precision costs too little to do without.
-_ALWAYS_DOUBLE = 2**21
+_ALWAYS_DOUBLE = 2**17
 # Rows left out are subtracted from the sums unless they outweigh what is left by more than this: then digits would go.
 _OUTWEIGHS = 1e3
 
@@ -40,7 +40,7 @@ class Moments:
     def of(cls, features: NDArray[Any]) -> "Moments":
         """Of these rows (n, d), n >= 1, in two passes.
 
-        Where there are more than two million numbers in half or single precision, products are summed in single precision
+        Where there are more than 131,072 numbers in half or single precision, products are summed in single precision
         within a block of rows, and in double precision over the blocks.
         """
         products = _precision(features)
@@ -51,6 +51,16 @@ class Moments:
             x = x - centre
             scatter += x.T @ x
         return cls(len(features), mean, scatter)
+
+    @classmethod
+    def together(cls, parts: Sequence["Moments"]) -> "Moments":
+        """Of the rows of all parts, at least one."""
+        count = sum(part.count for part in parts)
+        mean = sum((part.count * part.mean for part in parts[1:]), parts[0].count * parts[0].mean) / count
+        scatter = parts[0].about(mean)
+        for part in parts[1:]:
+            scatter += part.about(mean)
+        return cls(count, mean, scatter)
 
     def about(self, point: Floats) -> Floats:
         """(d, d) sum of squares and products about another point."""
@@ -82,12 +92,32 @@ def top_directions(features: NDArray[Any], count: int = 1) -> Floats:
     return _principal(features, count)[1]
 
 
-def leading_components(features: NDArray[Any], count: int) -> Floats:
-    """(n, r) coordinates of the centred rows along their top directions; r is at most `count`."""
-    mean, directions = _principal(features, count)
+def is_tall(n: int, d: int) -> bool:
+    """Whether top directions are read off the moments of so many rows of this width: they are many, and not too wide."""
+    return 0 < d <= n and (d <= _LARGEST_GRAM or n * d > _LARGEST_COPY)
+
+
+def leading_components(features: NDArray[Any], count: int, *, moments: Moments | None = None) -> Floats:
+    """Coordinates of the centred rows along their top directions.
+
+    More than 131,072 numbers in half or single precision are projected in single precision.
+
+    Parameters
+    ----------
+    features : (n, d).
+    count : how many, at least 1.
+    moments : of these rows, where known and the rows are tall (:func:`is_tall`).
+
+    Returns
+    -------
+    (n, r), strongest first; r is at most `count`.
+    """
+    mean, directions = _principal(features, count, moments)
+    dtype = _precision(features)
+    centre, axes = mean.astype(dtype), directions.T.astype(dtype)
     found = np.empty((len(features), len(directions)))
-    for rows, x in _blocks(features):
-        found[rows] = (x - mean) @ directions.T
+    for rows, x in _blocks(features, dtype):
+        found[rows] = (x - centre) @ axes
     return found
 
 
@@ -101,8 +131,8 @@ class Location:
     def distances(self, features: NDArray[Any]) -> Floats:
         """(n,) squared Mahalanobis distances divided by d: near 1 for rows like those it was made of.
 
-        More than two million numbers in half or single precision are whitened in single precision: an error of about
-        1e-4 at most, where the covariance is as ill-conditioned as shrinking leaves it.
+        More than 131,072 numbers in half or single precision are whitened in single precision: an error of about 1e-4 at
+        most, where the covariance is as ill-conditioned as shrinking leaves it.
         """
         dtype = _precision(features)
         solve = linalg.get_blas_funcs("trsm", dtype=dtype)
@@ -114,7 +144,9 @@ class Location:
         return found
 
 
-def robust_location(features: NDArray[Any], *, trim: float = 0.1, steps: int = 2) -> Location:
+def robust_location(
+    features: NDArray[Any], *, trim: float = 0.1, steps: int = 2, moments: Moments | None = None
+) -> Location:
     """Centre and shrunk covariance of the bulk of the rows.
 
     Starts at the median with all rows, then `steps` times leaves out the farthest share `trim` and estimates again from
@@ -126,6 +158,7 @@ def robust_location(features: NDArray[Any], *, trim: float = 0.1, steps: int = 2
     features : (n, d) of one class, n >= 2, not all equal.
     trim : share of rows left out, in [0, 0.5).
     steps : re-estimations; 0 trusts every row.
+    moments : of these rows, where known.
 
     References
     ----------
@@ -133,7 +166,7 @@ def robust_location(features: NDArray[Any], *, trim: float = 0.1, steps: int = 2
     88, 2004. Rousseeuw and Van Driessen, "A fast algorithm for the minimum covariance determinant estimator",
     Technometrics 41, 1999, section 2 (the concentration step).
     """
-    everyone = Moments.of(features)
+    everyone = moments or Moments.of(features)
     location = _shrunk(features, everyone, _median(features))
     kept = max(2, int(np.ceil(len(features) * (1 - trim))))
     for _ in range(steps):
@@ -144,7 +177,9 @@ def robust_location(features: NDArray[Any], *, trim: float = 0.1, steps: int = 2
     return location
 
 
-def whitened_distance(features: NDArray[Any], *, trim: float = 0.1, steps: int = 2) -> Floats:
+def whitened_distance(
+    features: NDArray[Any], *, trim: float = 0.1, steps: int = 2, moments: Moments | None = None
+) -> Floats:
     """How far each row lies from the bulk of its class, in units of the class's own spread.
 
     Parameters as :func:`robust_location`, but any n >= 0.
@@ -153,22 +188,22 @@ def whitened_distance(features: NDArray[Any], *, trim: float = 0.1, steps: int =
     -------
     (n,) >= 0, about 1 for ordinary rows, higher is farther out; all 0 where there is no spread to measure by.
     """
-    if len(features) < 2 or (features == features[0]).all():
-        return np.zeros(len(features))
     if features.dtype == np.float16 and features.size <= _LARGEST_COPY:
         features = features.astype(np.float32)  # it is read some ten times
-    return robust_location(features, trim=trim, steps=steps).distances(features)
+    if len(features) < 2 or (features == features[0]).all():
+        return np.zeros(len(features))
+    return robust_location(features, trim=trim, steps=steps, moments=moments).distances(features)
 
 
-def _principal(features: NDArray[Any], count: int) -> tuple[Floats, Floats]:
+def _principal(features: NDArray[Any], count: int, moments: Moments | None = None) -> tuple[Floats, Floats]:
     """The mean (d,) and the top directions (r, d)."""
     n, d = features.shape
     side = min(n, d)
     count = min(count, side)
     if not side:
         return np.zeros(d), np.empty((0, d))
-    if d <= n and (d <= _LARGEST_GRAM or n * d > _LARGEST_COPY):
-        moments = Moments.of(features)
+    if is_tall(n, d):
+        moments = moments or Moments.of(features)
         values, vectors = _top_pairs(moments.scatter, count)
         mean, directions = moments.mean, vectors.T
     else:
@@ -179,7 +214,10 @@ def _principal(features: NDArray[Any], count: int) -> tuple[Floats, Floats]:
         lengths = np.sqrt(np.maximum(values, np.finfo(np.float64).tiny))
         directions = vectors.T if d <= n else (x.T @ vectors / lengths).T
     # Gram matrices square the condition number: below this an eigenvalue is rounding, of the products or of the mean.
-    rounding = np.finfo(np.float64).eps * max(values[0] * side, n * d * np.finfo(np.float64).eps * (mean**2).max())
+    eps = np.finfo(np.float64).eps
+    rounding = eps * max(values[0] * side, n * d * eps * (mean**2).max())
+    if is_tall(n, d):
+        rounding = max(rounding, values[0] * float(np.finfo(_precision(features)).eps))
     return mean, np.asarray(directions[values > rounding], dtype=np.float64)
 
 
@@ -242,13 +280,15 @@ def _moments_of_rest(everyone: Moments, left_out: NDArray[Any], rest: NDArray[An
 def _median(features: NDArray[Any]) -> Floats:
     """(d,) exactly, a block of columns at a time: a column that lies in one piece is searched three times as fast."""
     n, d = features.shape
-    low, high = (n - 1) // 2, n // 2
+    high = n // 2
     median = np.empty(d)
     step = max(1, _BLOCK // n)
     for start in range(0, d, step):
         columns = np.array(features[:, start : start + step].T, dtype=np.promote_types(features.dtype, np.float32))
-        columns.partition((low, high), axis=1)
-        median[start : start + step] = columns[:, [low, high]].mean(axis=1, dtype=np.float64)
+        # One place is found much faster than two; its neighbour is the largest number before it.
+        columns.partition(high, axis=1)
+        above = columns[:, high].astype(np.float64)
+        median[start : start + step] = above if n % 2 else (above + columns[:, :high].max(axis=1)) / 2
     return median
 
 

@@ -1,6 +1,6 @@
 """Nearest neighbours: exact up to a stated number of rows, beyond that among the rows of the nearest cells."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import faiss
@@ -15,15 +15,21 @@ CANDIDATES = 2**13
 _CELL, _MOST_CELLS, _SAMPLE = 512, 2**12, 64
 # Rows whose distances are recomputed at a time: bounds memory at rows x k x d numbers.
 _BLOCK = 1024
+# Rows of one part where all are compared with all.
+_ASKING = 2**12
 # Products that are made at a time: 4 MB.
 _PRODUCTS = 2**20
 _GROUP = 8
 
 Neighbours = tuple[NDArray[np.float64], NDArray[np.intp]]
 """Distances (n, m), rising along a row, and indices (n, m) of the rows at those distances."""
+Part = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Rows that ask, and the rows that they are compared with."""
+Each = Callable[[Callable[[Part], None], Iterable[Part]], Iterable[None]]
+"""Does a work on every part, as `map` does, in any order."""
 
 
-def nearest(features: NDArray[Any], k: int) -> Neighbours:
+def nearest(features: NDArray[Any], k: int, *, each: Each = map) -> Neighbours:
     """The `k` nearest other rows of every row, by Euclidean distance.
 
     A row is never its own neighbour, however many duplicates it has. Rows at equal distance come in index order; which
@@ -38,6 +44,7 @@ def nearest(features: NDArray[Any], k: int) -> Neighbours:
     ----------
     features : (n, d) finite.
     k : at least 1; beyond :data:`MOST_EXACT` rows at most :data:`CANDIDATES` - 1.
+    each : deals out the parts of the rows, to threads for example.
 
     Returns
     -------
@@ -52,20 +59,31 @@ def nearest(features: NDArray[Any], k: int) -> Neighbours:
     single = np.ascontiguousarray(x, dtype=np.float32)
     if n > MOST_EXACT:
         x = single
+    distances, neighbours = np.empty((n, k)), np.empty((n, k), dtype=np.intp)
+
+    def ask(part: Part) -> None:
+        rows, candidates = part
+        found = candidates[_nearest_of(single[candidates], single[rows], k + 1)]
+        for start in range(0, len(rows), _BLOCK):
+            some = slice(start, start + _BLOCK)
+            distances[rows[some]], neighbours[rows[some]] = _in_order(x, rows[some], found[some])
+
     everyone = np.arange(n)
-    found = np.empty((n, k + 1), dtype=np.intp)
-    for rows, candidates in [(everyone, everyone)] if n <= MOST_EXACT else _cells(single):
-        found[rows] = candidates[_nearest_of(single[candidates], single[rows], k + 1)]
+    parts = [(everyone[start : start + _ASKING], everyone) for start in range(0, n, _ASKING)]
+    for _ in each(ask, parts if n <= MOST_EXACT else _cells(single)):
+        pass
+    return distances, neighbours
+
+
+def _in_order(x: NDArray[Any], rows: NDArray[np.intp], found: NDArray[np.intp]) -> Neighbours:
+    """Of the nearest found for these rows, themselves among them, the others with their distances, in rising order."""
     # Drop the row itself or, where more than k duplicates crowd it out, the last one found.
-    drop = found == everyone[:, None]
+    drop = found == rows[:, None]
     drop[~drop.any(axis=1), -1] = True
-    others = found[~drop].reshape(n, k)
-    distances = np.empty((n, k))
-    for start in range(0, n, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        apart = x[others[block]]
-        apart -= x[block, None]
-        distances[block] = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
+    others = found[~drop].reshape(len(rows), -1)
+    apart = x[others]
+    apart -= x[rows, None]
+    distances = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
     order = np.lexsort((others, distances), axis=1)
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(others, order, axis=1)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Validated
-from bezoar.detectors.rows.geometry import block_components
+from bezoar.detectors.rows.geometry import Floats, Rows, block_components, score_blocks
 from bezoar.maths.clustering import excess_silhouette, split_in_two
 
 # Fewer rows than this do not tell two clusters from one.
@@ -51,16 +51,20 @@ class ActivationClustering(Validated):
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) in [0, 1]: excess silhouette of the class, times how clearly and how small a cluster the row is in."""
-        rng = np.random.default_rng(self.seed)
-        scores = np.zeros(len(trace.data))
-        for rows, components in block_components(trace, self.components, fewest=_FEWEST):
+
+        def judge(number: int, rows: Rows) -> Floats | float:
+            components = block_components(trace, number, self.components)
             # Half-way to whitening: a trigger that is not the loudest direction is still heard, and noise not amplified.
             x = components / np.sqrt(components.std(axis=0))
             split = split_in_two(x)
             if split is None:
-                continue
+                return 0.0
+            # A stream for each block: clouds do not depend on which block is judged first.
+            rng = np.random.default_rng((self.seed, number))
             excess = excess_silhouette(x, split, rng, draws=self.draws)
-            if excess > 0:
-                membership = np.where(split.small, split.silhouettes, -split.silhouettes)
-                scores[rows] = excess * (1 - 2 * split.share) * (1 + membership) / 2
-        return scores
+            if excess == 0:
+                return 0.0
+            membership = np.where(split.small, split.silhouettes, -split.silhouettes)
+            return excess * (1 - 2 * split.share) * (1 + membership) / 2
+
+        return score_blocks(trace, judge, fewest=_FEWEST, otherwise=0.0)

@@ -1,34 +1,67 @@
 """The features as several detectors look at them, computed once a trace."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bezoar.core.trace import Trace
-from bezoar.maths.linear import leading_components
+from bezoar.learn.device import dealt_out
+from bezoar.maths.linear import Moments, is_tall, leading_components
 from bezoar.maths.neighbours import Neighbours, nearest
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
+Judge = Callable[[int, Rows], Floats | float]
 
 # Components that are worked out for everyone: one more costs next to nothing, another decomposition does.
 _SHARED_COMPONENTS = 16
 
 
-def block_components(trace: Trace, count: int, *, fewest: int = 1) -> Iterator[tuple[Rows, Floats]]:
-    """Each fold and class of at least `fewest` rows, and where its rows lie along its leading components.
+def score_blocks(trace: Trace, judge: Judge, *, fewest: int, otherwise: float) -> Floats:
+    """Scores of all rows, judged a fold and class at a time, several of them side by side.
 
-    Yields
-    ------
-    Row indices (m,) and coordinates (m, r), read-only, strongest component first; r is at most `count`.
+    Parameters
+    ----------
+    judge : gets the number of a block and its rows (m,), and gives their scores.
+    fewest : rows of a block that is judged.
+    otherwise : score of the rows of smaller blocks.
+
+    Returns
+    -------
+    (n,).
+    """
+    scores = np.full(len(trace.labels), otherwise)
+
+    def fill(block: tuple[int, Rows]) -> None:
+        scores[block[1]] = judge(*block)
+
+    dealt_out(fill, [(number, rows) for number, rows in enumerate(_blocks(trace)) if len(rows) >= fewest])
+    return scores
+
+
+def block_components(trace: Trace, number: int, count: int) -> Floats:
+    """Where the rows of a block lie along its leading components.
+
+    Returns
+    -------
+    (m, r) coordinates, read-only, strongest component first; r is at most `count`.
     """
     width = max(count, _SHARED_COMPONENTS)
-    for number, rows in enumerate(trace.blocks()):
-        if len(rows) >= fewest:
-            x = trace.shared.once(("components", number, width), partial(_components, trace, rows, width))
-            yield rows, x[:, :count]
+    x = trace.shared.once(("components", number, width), partial(_components, trace, number, width))
+    return x[:, :count]
+
+
+def block_moments(trace: Trace, number: int, features: NDArray[Any] | None = None) -> Moments | None:
+    """Of the features (m, d) of a block, where they are read already; None where they are not worth the room."""
+    rows = _blocks(trace)[number]
+    if not _keeps_moments(trace, len(rows)):
+        return None
+    return trace.shared.once(
+        ("moments", number), lambda: Moments.of(trace.features[rows] if features is None else features)
+    )
 
 
 def fold_neighbours(trace: Trace, k: int, components: int) -> Iterator[tuple[Rows, Neighbours]]:
@@ -45,14 +78,38 @@ def fold_neighbours(trace: Trace, k: int, components: int) -> Iterator[tuple[Row
         yield rows, trace.shared.once(("neighbours", number, k, components), graph)
 
 
-def _components(trace: Trace, rows: Rows, count: int) -> Floats:
-    x = leading_components(trace.features[rows], count)
+def _blocks(trace: Trace) -> tuple[Rows, ...]:
+    return trace.shared.once("blocks", lambda: tuple(trace.blocks()))
+
+
+def _keeps_moments(trace: Trace, count: int) -> bool:
+    """Whether the moments of so many rows take no more room than the rows do."""
+    width = trace.features.shape[1]
+    room = 8 * width <= count * trace.features.itemsize
+    return room and is_tall(count, width)
+
+
+def _components(trace: Trace, number: int, count: int) -> Floats:
+    features = trace.features[_blocks(trace)[number]]
+    x = leading_components(features, count, moments=block_moments(trace, number, features))
     x.flags.writeable = False
     return x
 
 
 def _neighbours(trace: Trace, rows: Rows, k: int, components: int) -> Neighbours:
-    x = leading_components(trace.features[rows], components)
+    # The only fold needs no copy.
+    features = trace.features if len(rows) == len(trace.fold) else trace.features[rows]
+    x = leading_components(features, components, moments=_fold_moments(trace, rows))
     # On the unit sphere the Euclidean order is the order of angles.
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
-    return nearest(np.divide(x, lengths, out=x, where=lengths > 0), k)
+    return nearest(np.divide(x, lengths, out=x, where=lengths > 0), k, each=dealt_out)
+
+
+def _fold_moments(trace: Trace, rows: Rows) -> Moments | None:
+    """Of these rows, a fold, from those of its blocks; None where not all of these are kept."""
+    fold = trace.fold[rows[0]]
+    numbers = [number for number, block in enumerate(_blocks(trace)) if trace.fold[block[0]] == fold]
+    if not all(_keeps_moments(trace, len(_blocks(trace)[number])) for number in numbers):
+        return None
+    parts = dealt_out(partial(block_moments, trace), numbers)
+    return Moments.together([part for part in parts if part is not None])

@@ -10,7 +10,7 @@ from sklearn.ensemble import IsolationForest as Forest
 from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Validated
-from bezoar.detectors.rows.geometry import block_components
+from bezoar.detectors.rows.geometry import Floats, Rows, block_components, score_blocks
 
 # Fewer rows than this leave nothing to isolate from.
 _FEWEST = 8
@@ -47,9 +47,12 @@ class IsolationForest(Validated):
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) in (0, 1], 0.5 for rows of classes too small to judge."""
-        scores = np.full(len(trace.data), _NEUTRAL)
-        for rows, x in block_components(trace, self.components, fewest=_FEWEST):
-            if x.shape[1]:
-                forest = Forest(n_estimators=self.trees, random_state=self.seed)
-                scores[rows] = -forest.fit(x).score_samples(x)
-        return scores
+
+        def judge(number: int, rows: Rows) -> Floats | float:
+            x = block_components(trace, number, self.components)
+            if not x.shape[1]:
+                return _NEUTRAL
+            forest = Forest(n_estimators=self.trees, random_state=self.seed)
+            return np.asarray(-forest.fit(x).score_samples(x))
+
+        return score_blocks(trace, judge, fewest=_FEWEST, otherwise=_NEUTRAL)

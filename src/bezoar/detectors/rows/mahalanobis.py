@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Index, Level, Validated
+from bezoar.detectors.rows.geometry import Floats, Rows, block_moments, score_blocks
 from bezoar.maths.linear import whitened_distance
+
+# Fewer rows than this have no bulk to be far from.
+_FEWEST = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +46,12 @@ class Mahalanobis(Validated):
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) distance over the class's median distance, higher is more suspicious; 1 in classes of few rows."""
-        scores = np.ones(len(trace.labels))
-        for rows in trace.blocks():
-            if len(rows) < 4:
-                continue
-            distances = whitened_distance(trace.features[rows], trim=self.trim, steps=self.steps)
+
+        def judge(number: int, rows: Rows) -> Floats | float:
+            features = trace.features[rows]
+            moments = block_moments(trace, number, features)
+            distances = whitened_distance(features, trim=self.trim, steps=self.steps, moments=moments)
             middle = float(np.median(distances))
-            scores[rows] = distances / middle if middle > 0 else 1.0
-        return scores
+            return distances / middle if middle > 0 else 1.0
+
+        return score_blocks(trace, judge, fewest=_FEWEST, otherwise=1.0)

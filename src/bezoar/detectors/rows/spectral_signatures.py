@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Validated
-from bezoar.detectors.rows.geometry import block_components
+from bezoar.detectors.rows.geometry import Floats, Rows, block_components, score_blocks
 
 # Fewer rows than this span no direction to stand out from.
 _FEWEST = 4
@@ -43,9 +43,10 @@ class SpectralSignatures(Validated):
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) >= 0, 1 for the typical row of a class, 0 for classes too small or without variety."""
-        scores = np.zeros(len(trace.data))
-        for rows, x in block_components(trace, self.directions, fewest=_FEWEST):
-            raw = (x**2).sum(axis=1)
+
+        def judge(number: int, rows: Rows) -> Floats | float:
+            raw = (block_components(trace, number, self.directions) ** 2).sum(axis=1)
             typical = np.median(raw) or raw.mean()
-            scores[rows] = raw / typical if typical > 0 else 0.0
-        return scores
+            return raw / typical if typical > 0 else 0.0
+
+        return score_blocks(trace, judge, fewest=_FEWEST, otherwise=0.0)
