@@ -27,6 +27,7 @@ from bezoar.engine.summary import Outcome, summarise
 from bezoar.learn.cross_fit import cross_fit, stratified_folds
 from bezoar.learn.device import resolve
 from bezoar.learn.fitted import CrossFit
+from bezoar.learn.picked import Picked
 from bezoar.learn.recipe import Recipe, default_recipe
 from bezoar.learn.training import train
 
@@ -73,21 +74,13 @@ class _Audit:
     def run(self) -> Report:
         # Each stage has its own stream, so that leaving one out changes no other.
         folds, probes, cure, plant, again = np.random.default_rng(self.settings.seed).spawn(5)
-        with self._stage("training"):
-            fit = self._fit(self.data, folds, "training")
-        with self._stage("scoring"):
-            scores = score_rows(fit.trace, self.settings.detectors, self._teller("scoring"))
-        with self._stage("searching"):
-            judgement = judge(fit, scores.by_detector, probes, trusted=self.settings.trusted)
-        with self._stage("confirming"):
-            judgement = self._confirm(fit, scores, judgement, cure)
+        judgement, scores = self._judged(folds, probes, cure)
         power = None
         if self.settings.controls:
             with self._stage("controls"):
                 power = self._controls(judgement, plant, again)
         outcome = Outcome(
             data=self.data,
-            fit=fit,
             scores=scores.by_detector,
             judgement=judgement,
             checks=(*self._checks(judgement, scores), *self._unpowered(power)),
@@ -95,6 +88,19 @@ class _Audit:
         )
         with self._stage("reporting"):
             return summarise(outcome, self.settings, self.watch, self._recipe)
+
+    def _judged(
+        self, folds: np.random.Generator, probes: np.random.Generator, cure: np.random.Generator
+    ) -> tuple[Judgement, Scores]:
+        """All but the controls, for which the models and their trace need not be kept."""
+        with self._stage("training"):
+            fit = self._fit(self.data, folds, "training")
+        with self._stage("scoring"):
+            scores = score_rows(fit.trace, self.settings.detectors, self._teller("scoring"))
+        with self._stage("searching"):
+            judgement = judge(fit, scores.by_detector, probes, trusted=self.settings.trusted)
+        with self._stage("confirming"):
+            return self._confirm(fit, scores, judgement, cure), scores
 
     @property
     def _recipe(self) -> Recipe:
@@ -143,7 +149,7 @@ class _Audit:
         half = left[stratified_folds(self.data.labels[left], 2, rng) == 0]
         checkpoints = self.settings.checkpoints
         model, _ = train(
-            self.data.images[half],
+            Picked(self.data.images, half),
             self.data.labels[half],
             len(self.data.classes),
             self._recipe,

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from bezoar.core.data import Dataset
 from bezoar.core.trigger import Stamp
 from bezoar.learn.device import side_by_side
 from bezoar.learn.fitted import CrossFit
+from bezoar.learn.training import shrink
 from bezoar.maths.matched_filter import Background, Match, background, decoy_threshold, match
 from bezoar.maths.stamps import recover_stamps, sampled
 from bezoar.maths.stats import Floats, Interval, wilson
@@ -316,7 +315,7 @@ def _overlap(a: NDArray[np.intp], b: NDArray[np.intp]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Shrunk:
-    """Images as rows of numbers in [0, 1], made when they are asked for: all of them at once take four times the images.
+    """Images as rows of grey levels, made when they are asked for: all of them at once take as much as the images.
 
     Shrunk by area averages to at most :data:`FILTER_DIMENSIONS` values.
     """
@@ -326,17 +325,9 @@ class _Shrunk:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float32]:
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[np.uint8]:
         images = self.images[rows]
         n, channels, height, width = images.shape
         scale = min(1.0, (FILTER_DIMENSIONS / (channels * height * width)) ** 0.5)
-        if scale == 1.0:
-            return images.reshape(n, -1).astype(np.float32) / np.float32(255)
         side = (max(1, int(height * scale)), max(1, int(width * scale)))
-        parts = [
-            F.interpolate(
-                torch.from_numpy(np.ascontiguousarray(images[start : start + 256])).float(), side, mode="area"
-            )
-            for start in range(0, n, 256)
-        ]
-        return np.asarray(torch.cat(parts).numpy().reshape(n, -1) / 255, dtype=np.float32)
+        return shrink(images, side)[:].reshape(n, -1)

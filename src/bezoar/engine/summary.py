@@ -27,7 +27,6 @@ from bezoar.engine.record import Stopwatch, hardware, versions
 from bezoar.engine.settings import Asked, Settings
 from bezoar.engine.sources import blame
 from bezoar.learn.device import resolve
-from bezoar.learn.fitted import CrossFit
 from bezoar.learn.recipe import Recipe
 from bezoar.maths.stats import Floats, wilson
 
@@ -42,7 +41,6 @@ class Outcome:
     """All that an audit concluded. ``power`` is None where no controls were run."""
 
     data: Dataset
-    fit: CrossFit
     scores: dict[str, Floats]
     judgement: Judgement
     checks: tuple[Check, ...]

@@ -59,15 +59,19 @@ class NetworkModel:
 
     def predict_with_features(self, inputs: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Log-probabilities (n, k) and features (n, d) in one pass."""
-        mixed = autocast(self.recipe, self.device)
-        parts = []
+        mixed, head = autocast(self.recipe, self.device), self.network.head
+        n = len(inputs)
+        # Filled, not joined: parts and whole together would take twice the memory.
+        predictions = np.empty((n, head.out_features), dtype=np.float32)
+        features = np.empty((n, head.in_features), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, max(1, len(inputs)), _BATCH):
-                batch = shrink(inputs[start : start + _BATCH], self.size)
+            for start in range(0, n, _BATCH):
+                rows = slice(start, start + _BATCH)
+                batch = shrink(inputs[rows], self.size)
                 with mixed:
-                    features = self.network.body(prepare(batch[:], self.mean, self.std)).float()
-                parts.append((F.log_softmax(self.network.head(features), dim=1).cpu(), features.cpu()))
-        predictions, features = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
+                    found = self.network.body(prepare(batch[:], self.mean, self.std)).float()
+                predictions[rows] = F.log_softmax(head(found), dim=1).cpu().numpy()
+                features[rows] = found.cpu().numpy()
         return predictions, features
 
 
@@ -277,9 +281,17 @@ def _identity(
 
 
 def _scale(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
-    sample = images[:: max(1, len(images) // 5_000)].astype(np.float32)
-    mean, std = sample.mean(axis=(0, 2, 3)), sample.std(axis=(0, 2, 3))
-    return torch.from_numpy(mean).to(device), torch.from_numpy(np.maximum(std, 1.0)).to(device)
+    """Mean and spread of each channel over some 5,000 images."""
+    chosen = np.arange(0, len(images), max(1, len(images) // 5_000))
+    total, squares = np.zeros((2, images.shape[1]))
+    for start in range(0, len(chosen), _BATCH):
+        values = images[chosen[start : start + _BATCH]].astype(np.float64)
+        total += values.sum(axis=(0, 2, 3))
+        squares += np.square(values).sum(axis=(0, 2, 3))
+    pixels = len(chosen) * images.shape[2] * images.shape[3]
+    mean = total / pixels
+    std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
+    return torch.from_numpy(mean.astype(np.float32)).to(device), torch.from_numpy(std.astype(np.float32)).to(device)
 
 
 def _fresh(recipe: Recipe, generator: torch.Generator, *, channels: int, classes: int, side: int) -> networks.Network:

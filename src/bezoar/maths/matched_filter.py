@@ -11,17 +11,18 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
+from scipy.linalg.blas import ssyrk
 
 from bezoar.maths.stats import Floats
 
 MOST_ROWS = 20_000
 """Rows that a covariance is estimated from; more change its value by less than its ridge does."""
-_BLOCK = 2_048
-"""Rows that are held as numbers at a time."""
+_BLOCK = 512
+"""Rows that are held as floating-point numbers at a time."""
 
 
 class Rows(Protocol):
-    """Flattened inputs: an array (n, d), or whatever makes rows of numbers when they are asked for."""
+    """Flattened inputs of any type of number: an array (n, d), or whatever makes rows when they are asked for."""
 
     def __len__(self) -> int: ...
 
@@ -37,48 +38,49 @@ class Background:
     Parameters
     ----------
     rows : n flattened inputs.
-    mean : (d,) float32, of ordinary rows; None where the rows are centred already.
+    mean : (d,) float32, of ordinary rows.
     factor : lower Cholesky factor of their covariance with a ridge, (d, d) float32.
     """
 
     rows: Rows
-    mean: NDArray[np.float32] | None
+    mean: NDArray[np.float32]
     factor: NDArray[np.float32]
 
     def scores(self, suspects: NDArray[np.intp]) -> Floats:
         """(n,) response of every row to the filter made from `suspects`, higher is more like them."""
-        signal = sum(self._centred(suspects[some]).sum(axis=0) for some in _blocks(len(suspects))) / len(suspects)
+        signal = _mean(self.rows, suspects) - self.mean
         weights = scipy.linalg.cho_solve((self.factor, True), signal, check_finite=False)
-        parts = [self._centred(some) @ weights for some in _blocks(len(self.rows))]
-        return np.concatenate(parts).astype(np.float64)
+        parts = [_numbers(self.rows[some]) @ weights for some in _blocks(len(self.rows))]
+        return np.concatenate(parts).astype(np.float64) - float(self.mean @ weights)
 
     def only(self, rows: NDArray[np.intp]) -> "Background":
-        """The same variation over these rows alone, which are renumbered from 0 and held as numbers."""
-        held = np.empty((len(rows), len(self.factor)), dtype=np.float32)
-        for some in _blocks(len(rows)):
-            held[some] = self._centred(rows[some])
-        return Background(rows=held, mean=None, factor=self.factor)
-
-    def _centred(self, rows: "slice | NDArray[np.intp]") -> NDArray[np.float32]:
-        values = np.asarray(self.rows[rows], dtype=np.float32)
-        return values if self.mean is None else values - self.mean
+        """The same variation over these rows alone, which are renumbered from 0 and held as they are."""
+        return Background(rows=self.rows[rows], mean=self.mean, factor=self.factor)
 
 
 def background(inputs: Rows, *, ridge: float = 1e-2) -> Background:
     """Estimate how rows (n, d) vary. `ridge` is a share of the mean variance that is added to each direction."""
     sample = np.arange(0, len(inputs), -(-len(inputs) // MOST_ROWS))
-    blocks = [sample[some] for some in _blocks(len(sample))]
-    total = sum(np.asarray(inputs[rows], dtype=np.float32).sum(axis=0, dtype=np.float64) for rows in blocks)
-    mean = (np.asarray(total) / len(sample)).astype(np.float32)
-    covariance = np.zeros((len(mean), len(mean)), dtype=np.float32)
-    for rows in blocks:
-        centred = np.asarray(inputs[rows], dtype=np.float32) - mean
-        covariance += centred.T @ centred
-    covariance /= len(sample)
+    mean = _mean(inputs, sample)
+    covariance = np.zeros((len(mean), len(mean)), dtype=np.float32, order="F")
+    for some in _blocks(len(sample)):
+        centred = _numbers(inputs[sample[some]]) - mean
+        # Only the lower half is filled, and in place: a product would take as much memory again.
+        covariance = ssyrk(1 / len(sample), centred.T, beta=1, c=covariance, lower=True, overwrite_c=True)
     variance = float(np.trace(covariance)) / len(covariance)
     covariance[np.diag_indices_from(covariance)] += ridge * variance + np.finfo(np.float32).tiny
     factor = scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
     return Background(rows=inputs, mean=mean, factor=factor)
+
+
+def _mean(inputs: Rows, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """(d,) mean of these rows."""
+    total = sum(inputs[rows[some]].sum(axis=0, dtype=np.float64) for some in _blocks(len(rows)))
+    return (np.asarray(total) / len(rows)).astype(np.float32)
+
+
+def _numbers(rows: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(rows, dtype=np.float32)
 
 
 def _blocks(n: int) -> list[slice]:

@@ -18,6 +18,8 @@ _STRANGERS = 0.1
 _FAINTEST = 0.02
 """Opacities are not taken to be lower than this: the pattern is divided by them."""
 _MOST_ROWS, _MOST_VALUES = 4_000, 6_000_000
+_BLOCK = 256
+"""Images that are held as floating-point numbers at a time. 256 squared grey levels add up to less than 2 to the 24th."""
 
 
 def recover_stamps(stamped: NDArray[np.uint8], ordinary: NDArray[np.uint8]) -> dict[str, Stamp]:
@@ -83,16 +85,27 @@ class _Change:
         return Stamp(mask=mask, pattern=np.rint(np.clip(pattern, 0, 255)).astype(np.uint8))
 
 
-def _change(stamped: NDArray[np.float32], ordinary: NDArray[np.float32]) -> _Change:
-    mean, spread = ordinary.mean(axis=0), ordinary.std(axis=0)
-    here, left = stamped.mean(axis=0), stamped.std(axis=0)
+def _change(stamped: NDArray[np.uint8], ordinary: NDArray[np.uint8]) -> _Change:
+    (mean, spread), (here, left) = _moments(ordinary), _moments(stamped)
     return _Change(
         ordinary=mean,
         stamped=here,
-        opacity=1 - left / np.maximum(spread, _SPREAD),
+        opacity=(1 - left / np.maximum(spread, _SPREAD)).astype(np.float32),
         varies=spread > 2 * _SPREAD,
         moved=np.abs(here - mean) > _SURE * np.maximum(spread, 1.0) / np.sqrt(len(stamped)),
     )
+
+
+def _moments(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation by pixel. Sums of so many squared grey levels are exact in single precision."""
+    total, squares = np.zeros((2, *images.shape[1:]))
+    for start in range(0, len(images), _BLOCK):
+        values = images[start : start + _BLOCK].astype(np.float32)
+        total += values.sum(axis=0)
+        squares += np.einsum("i...,i...->...", values, values)
+    mean = total / len(images)
+    spread = np.sqrt(np.maximum(squares / len(images) - mean**2, 0))
+    return mean.astype(np.float32), spread.astype(np.float32)
 
 
 def sampled(rows: NDArray[np.intp], size: int) -> NDArray[np.intp]:
@@ -101,13 +114,15 @@ def sampled(rows: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     return rows[:: -(-len(rows) // most)]
 
 
-def _sample(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return images[sampled(np.arange(len(images)), images[0].size)].astype(np.float32)
+def _sample(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return images[sampled(np.arange(len(images)), images[0].size)]
 
 
-def _most_alike(images: NDArray[np.float32], pixels: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _most_alike(images: NDArray[np.uint8], pixels: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """All but the :data:`_STRANGERS` images that are farthest from the median image in these pixels."""
     values = images[:, pixels]
-    distances = np.abs(values - np.median(values, axis=0)).mean(axis=1)
+    middle = np.median(values, axis=0).astype(np.float32)
+    blocks = range(0, len(values), _BLOCK)
+    distances = np.concatenate([np.abs(values[start : start + _BLOCK] - middle).mean(axis=1) for start in blocks])
     kept = np.argsort(distances, kind="stable")[: len(images) - int(_STRANGERS * len(images))]
     return images[np.sort(kept)]
