@@ -17,6 +17,8 @@ _MOST_DRAWN = 1_500
 # the root of n. Both are the largest found for clouds of one to six axes, round ones included (0.75 and 0.46).
 _CHANCE_MEAN = 0.8
 _CHANCE_DEVIATION = 0.5
+# Gauss-Legendre nodes and weights (32,) on [-1, 1].
+_QUADRATURE = np.polynomial.legendre.leggauss(32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +54,11 @@ def silhouettes(x: NDArray[np.float64], member: NDArray[np.bool_]) -> Floats:
     Parameters
     ----------
     x : (n, d).
-    member : (n,) bool, True in one cluster, False in the other; neither is empty.
+    member : (n,) or, for s ways to part the rows, (s, n) bool, True in one cluster, False in the other; neither is empty.
 
     Returns
     -------
-    (n,) in [-1, 1]; 0 for the only row of a cluster.
+    (n,) or (s, n) in [-1, 1]; 0 for the only row of a cluster.
 
     References
     ----------
@@ -64,23 +66,22 @@ def silhouettes(x: NDArray[np.float64], member: NDArray[np.bool_]) -> Floats:
     """
     x = x - x.mean(axis=0)
     square = np.einsum("ij,ij->i", x, x)
-    size = int(np.count_nonzero(member))
-    sizes = (size, len(x) - size)
+    size = np.count_nonzero(member, axis=-1)[..., None]
+    rest = len(x) - size
+    weights = member.astype(np.float64)
     # One cluster's mean is the other's, on the far side of the middle of all rows.
-    inside = x.T @ member / size
-    towards = x @ inside
-    within = member @ square / size
-    without = (square.sum() - within * size) / sizes[1]
-    first = square - 2 * towards + within
-    second = square + 2 * towards * (size / sizes[1]) + without
+    towards = 2 * (weights @ x / size) @ x.T
+    within = (weights @ square)[..., None] / size
+    without = (square.sum() - within * size) / rest
+    first = square + within - towards
+    second = square + without + towards * (size / rest)
     # The mean over a row's own cluster leaves the row itself, at distance 0, out.
-    own = np.where(member, first * (size / max(size - 1, 1)), second * (sizes[1] / max(sizes[1] - 1, 1)))
+    own = np.where(member, first * (size / np.maximum(size - 1, 1)), second * (rest / np.maximum(rest - 1, 1)))
     other = np.where(member, second, first)
     larger = np.maximum(own, other)
-    values = np.divide(other - own, larger, out=np.zeros(len(x)), where=larger > 0)
-    if min(sizes) == 1:
-        values[member if size == 1 else ~member] = 0.0
-    return np.asarray(np.clip(values, -1.0, 1.0), dtype=np.float64)
+    values = np.divide(other - own, larger, out=np.zeros(member.shape), where=larger > 0)
+    alone = np.where(member, size, rest) == 1 if min(size.min(), rest.min()) == 1 else False
+    return np.where(alone, 0.0, np.clip(values, -1.0, 1.0, out=values))
 
 
 def split_in_two(x: NDArray[np.float64]) -> Split | None:
@@ -105,32 +106,49 @@ def split_in_two(x: NDArray[np.float64]) -> Split | None:
     n, d = x.shape
     if n < 4 or d == 0:
         return None
-    tail = max(2, int(np.ceil(_TAIL * n)))
-    columns = np.ascontiguousarray(x.T)
-    order = np.argpartition(columns, (tail - 1, n - tail), axis=1)
-    groups = [*order[:, :tail], *order[:, n - tail :], np.argpartition(columns[0], n // 2 - 1)[: n // 2]]
-    # A column of ones: one product gives the sums and the sizes of all clusters.
-    rows = np.column_stack([x, np.ones(n)])
-    total = rows.sum(axis=0)
-    sums = np.stack([rows[group].sum(axis=0) for group in groups])
-    member = np.zeros((len(groups), n), dtype=bool)
-    moving = np.arange(len(groups))
+    # A row of ones: one product gives the sums and the sizes of all clusters.
+    columns = np.ones((d + 1, n), dtype=np.float32)
+    columns[:d] = x.T - x.mean(axis=0)[:, None]
+    rows = np.ascontiguousarray(columns.T)
+    member = _starts(columns[:d])
+    ends = []
     for _ in range(_STEPS):
-        first, second = (side[:, :d] / side[:, d:].clip(1, n - 1) for side in (sums[moving], total - sums[moving]))
-        # Nearer to the first centre than to the second, for all starts that still move at once.
-        nearer = 2 * (first - second) @ columns > (first**2 - second**2).sum(axis=1)[:, None]
-        member[moving] = nearer
-        found = nearer.astype(np.float64) @ rows
-        still = (found == sums[moving]).all(axis=1)
-        sums[moving] = found
-        moving = moving[~still]
-        if not len(moving):
+        sums = member.astype(np.float32) @ rows
+        size = sums[:, d].clip(1, n - 1)
+        # Nearer to a cluster's centre than to the other's, which lies on the far side of the middle of all rows: where
+        # the product with the sum of the cluster exceeds this multiple of its square. For all starts that move at once.
+        sums[:, d] = np.einsum("ij,ij->i", sums[:, :d], sums[:, :d]) * (0.5 / (n - size) - 0.5 / size)
+        nearer = sums @ columns > 0
+        nearer ^= nearer[:, :1]  # whichever cluster came first
+        still = (nearer == member).all(axis=1)
+        ends.append(nearer[still])
+        # Starts that have met go on as one.
+        moving = {nearer[number].tobytes(): number for number in np.flatnonzero(~still)}
+        member = nearer[list(moving.values())]
+        if not moving:
             break
-    sizes = sums[:, d]
-    # Many starts end in the same two clusters, whichever of them comes first.
-    unique = {(row ^ row[0]).tobytes(): row for row in member[(sizes >= 2) & (sizes <= n - 2)]}
-    splits = [_split(x, row) for row in unique.values()]
-    return max(splits, key=lambda split: split.silhouette, default=None)
+    found = np.concatenate([*ends, member])
+    sizes = found.sum(axis=1)
+    found = found[(sizes >= 2) & (sizes <= n - 2)]
+    if not len(found):
+        return None
+    values = silhouettes(x, found)
+    sizes = found.sum(axis=1)
+    inside = np.einsum("ij,ij->i", values, found)
+    best = int(np.argmax(inside / sizes + (values.sum(axis=1) - inside) / (n - sizes)))
+    return Split(found[best] if 2 * sizes[best] <= n else ~found[best], values[best])
+
+
+def _starts(columns: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(2 d + 1, n) the ends of each axis (d, n) and the halves along the first, each without the first row."""
+    d, n = columns.shape
+    tail = max(2, int(np.ceil(_TAIL * n)))
+    low, high = (np.argpartition(columns, place, axis=1) for place in (tail - 1, n - tail))
+    member = np.zeros((2 * d + 1, n), dtype=bool)
+    np.put_along_axis(member[:d], low[:, :tail], values=True, axis=1)
+    np.put_along_axis(member[d:-1], high[:, n - tail :], values=True, axis=1)
+    member[-1, np.argpartition(columns[0], n // 2 - 1)[: n // 2]] = True
+    return member ^ member[:, :1]
 
 
 def excess_silhouette(x: NDArray[np.float64], split: Split, rng: np.random.Generator, *, draws: int = 19) -> float:
@@ -185,7 +203,7 @@ def gaussian_silhouette(variances: Floats) -> float:
     In (0, 1); .709 for one axis, less for every further one.
     """
     longest, *others = np.sort(variances / variances.sum())[::-1]
-    nodes, weights = np.polynomial.legendre.leggauss(32)
+    nodes, weights = _QUADRATURE
     # Half of a bell curve, nine deviations far; and t from 0 to infinity as u / (1 - u).
     z, u = 4.5 * (nodes + 1), (nodes + 1) / 2
     density = 4.5 * weights * 2 * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
@@ -194,8 +212,3 @@ def gaussian_silhouette(variances: Floats) -> float:
     moments = weights / 2 / (1 - u) ** 2 / np.sqrt(np.prod([1 + 2 * other * t for other in others], axis=0))
     inverse = np.exp(-np.outer(x**2 + 2 * x * mean + 1, t)) @ moments
     return float(density @ (4 * x * mean * inverse))
-
-
-def _split(x: Floats, member: NDArray[np.bool_]) -> Split:
-    small = member if 2 * member.sum() <= len(member) else ~member
-    return Split(small, silhouettes(x, small))

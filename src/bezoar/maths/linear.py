@@ -204,7 +204,8 @@ def _principal(features: NDArray[Any], count: int, moments: Moments | None = Non
         return np.zeros(d), np.empty((0, d))
     if is_tall(n, d):
         moments = moments or Moments.of(features)
-        values, vectors = _top_pairs(moments.scatter, count)
+        # Their pairs in no higher precision than their products.
+        values, vectors = _top_pairs(moments.scatter.astype(_precision(features)), count)
         mean, directions = moments.mean, vectors.T
     else:
         x = features.astype(np.float64)
@@ -229,7 +230,7 @@ def _square(x: Floats) -> LinearOperator:
     return LinearOperator((n, n), matvec=lambda v: x @ (x.T @ v), dtype=np.float64)
 
 
-def _top_pairs(square: Floats | LinearOperator, count: int) -> tuple[Floats, Floats]:
+def _top_pairs(square: NDArray[np.floating[Any]] | LinearOperator, count: int) -> tuple[Floats, Floats]:
     """Eigenvalues (count,), falling, and their vectors (side, count), of a matrix or of products with one."""
     side = square.shape[0]
     if isinstance(square, np.ndarray) and (side <= _LARGEST_GRAM or count >= side - 1):
