@@ -10,6 +10,7 @@ from bezoar.core.detector import Need
 from bezoar.core.registry import lookup, names
 from bezoar.detectors.rows import geometry
 from bezoar.detectors.rows.knn_disagreement import KnnDisagreement
+from bezoar.maths.linear import Moments
 
 FEATURES_ONLY = [name for name in names("detectors") if lookup("detectors", name).needs == (Need.FEATURES,)]
 
@@ -55,3 +56,30 @@ def test_memory_mapped_half_precision_features_get_the_scores_of_their_double_co
         for features in (mapped, half.astype(np.float64))
     )
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_block_has_its_moments_made_once_for_all_detectors(monkeypatch):
+    trace = wide_blocks()
+    calls = []
+    made = Moments.of
+    monkeypatch.setattr(Moments, "of", lambda features: calls.append(len(features)) or made(features))
+    for name in FEATURES_ONLY:
+        lookup("detectors", name)().score(trace)
+    sizes = sorted(len(rows) for rows in trace.blocks())
+    assert sorted(size for size in calls if size in sizes) == sizes
+
+
+@pytest.mark.parametrize("name", FEATURES_ONLY)
+def test_scores_do_not_depend_on_the_order_in_which_blocks_are_judged(name, monkeypatch):
+    expected = lookup("detectors", name)().score(wide_blocks())
+    monkeypatch.setattr(geometry, "dealt_out", lambda work, items: [work(item) for item in reversed(list(items))][::-1])
+    np.testing.assert_array_equal(lookup("detectors", name)().score(wide_blocks()), expected)
+
+
+def wide_blocks():
+    """Two folds and two classes, in blocks that are worth the room of their moments."""
+    rng = np.random.default_rng(0)
+    trace = planted_trace().trace
+    n = len(trace.labels)
+    x = rng.normal(size=(n, 4)) * [3, 2, 1, 0.5] + trace.labels[:, None]
+    return dataclasses.replace(trace, features=x.astype(np.float32))

@@ -16,6 +16,42 @@ def test_silhouettes_are_exact(share):
     np.testing.assert_allclose(silhouettes(x, member), silhouette_samples(x, member, metric="sqeuclidean"), atol=1e-9)
 
 
+def test_silhouettes_of_several_splits_are_those_of_each():
+    rng = np.random.default_rng(0)
+    x, members = rng.normal(size=(50, 3)), rng.random((4, 50)) < [[0.5], [0.3], [0.1], [0.7]]
+    members[1] = np.arange(50) == 7
+    np.testing.assert_allclose(silhouettes(x, members), [silhouettes(x, each) for each in members], atol=1e-12)
+
+
+def lloyd(x, member):
+    """Thirty plain steps of 2-means from these clusters, or fewer where nothing moves."""
+    for _ in range(30):
+        if not 0 < member.sum() < len(x):
+            break
+        first, second = (((x - x[side].mean(axis=0)) ** 2).sum(axis=1) for side in (member, ~member))
+        if ((first < second) == member).all():
+            break
+        member = first < second
+    return member
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_split_is_the_best_of_plain_lloyd_runs_from_every_end_of_every_axis(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(401, 3)) * [3, 2, 1] + 40
+    x[: 15 * seed, seed % 3] += 9
+    order = np.argsort(x, axis=0)
+    tail = int(np.ceil(0.03 * len(x)))
+    starts = [*order[:tail].T, *order[-tail:].T, order[: len(x) // 2, 0]]
+    ends = [lloyd(x, np.isin(np.arange(len(x)), start)) for start in starts]
+    expected = max(
+        np.mean([silhouettes(x, end)[side].mean() for side in (end, ~end)]) for end in ends if 2 <= end.sum() <= 399
+    )
+    split = split_in_two(x)
+    assert split.silhouette == pytest.approx(expected, abs=1e-12)
+    assert any((split.small == end).all() or (split.small == ~end).all() for end in ends)
+
+
 def test_the_only_row_of_a_cluster_has_silhouette_zero():
     x = np.arange(6.0)[:, None]
     member = np.arange(6) == 5

@@ -174,3 +174,32 @@ def test_moments_of_the_rest_follow_from_those_of_all_and_of_some():
     np.testing.assert_allclose(rest.mean, x[8:].mean(axis=0))
     np.testing.assert_allclose(rest.scatter, 41 * np.cov(x[8:], rowvar=False))
     np.testing.assert_allclose(rest.about(np.zeros(4)), x[8:].T @ x[8:])
+
+
+def test_moments_of_parts_together_are_those_of_all_rows():
+    x = np.random.default_rng(0).normal(size=(90, 5)) + np.repeat([[0.0], [7.0], [-3.0]], 30, axis=0)
+    found = linear.Moments.together([linear.Moments.of(part) for part in np.split(x, [20, 55])])
+    assert found.count == 90
+    np.testing.assert_allclose(found.mean, x.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.scatter, 90 * np.cov(x.T, bias=True), rtol=1e-12, atol=1e-9)
+
+
+def test_moments_that_are_known_are_not_worked_out_again(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(300, 6)) * np.arange(1, 7)
+    moments, components, distances = linear.Moments.of(x), linear.leading_components(x, 3), linear.whitened_distance(x)
+    made = linear.Moments.of
+    monkeypatch.setattr(linear.Moments, "of", lambda some: pytest.fail("all again") if len(some) == 300 else made(some))
+    np.testing.assert_array_equal(linear.leading_components(x, 3, moments=moments), components)
+    np.testing.assert_array_equal(linear.whitened_distance(x, moments=moments), distances)
+
+
+@pytest.mark.parametrize("n", [8, 9])
+def test_the_median_is_that_of_the_columns(n):
+    x = np.random.default_rng(0).normal(size=(n, 5)).astype(np.float32)
+    np.testing.assert_array_equal(linear._median(x), np.median(x.astype(np.float64), axis=0))
+
+
+def test_single_precision_finds_no_directions_beyond_the_rank(small_blocks):
+    rng = np.random.default_rng(0)
+    x = (rng.integers(-8, 9, size=(500, 2)) @ rng.integers(-3, 4, size=(2, 20))).astype(np.float32)
+    assert linear.leading_components(x, 6).shape == (500, 2)
