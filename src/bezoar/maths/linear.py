@@ -167,13 +167,14 @@ def robust_location(
     Technometrics 41, 1999, section 2 (the concentration step).
     """
     everyone = moments or Moments.of(features)
-    location = _shrunk(features, everyone, _median(features))
+    centre = _median(features)
+    location = _shrunk(everyone, centre, _squares(features, centre))
     kept = max(2, int(np.ceil(len(features) * (1 - trim))))
     for _ in range(steps):
         order = np.argpartition(location.distances(features), kept - 1)
-        bulk = features[np.sort(order[:kept])]
-        moments = _moments_of_rest(everyone, features[np.sort(order[kept:])], bulk)
-        location = _shrunk(bulk, moments, moments.mean)
+        bulk = np.sort(order[:kept])
+        moments = _moments_of_rest(everyone, features, np.sort(order[kept:]), bulk)
+        location = _shrunk(moments, moments.mean, _squares(features, moments.mean)[bulk])
     return location
 
 
@@ -242,25 +243,30 @@ def _top_pairs(square: NDArray[np.floating[Any]] | LinearOperator, count: int) -
     return values[order], vectors[:, order]
 
 
-def _shrunk(features: NDArray[Any], moments: Moments, centre: Floats) -> Location:
-    """Around `centre`, by the shrunk covariance of these rows, whose moments these are.
+def _squares(features: NDArray[Any], centre: Floats) -> Floats:
+    """(n,) squared lengths of the rows from this centre."""
+    dtype = _precision(features)
+    middle, found = centre.astype(dtype), np.empty(len(features))
+    for rows, x in _blocks(features, dtype):
+        x = x - middle
+        found[rows] = np.einsum("ij,ij->i", x, x)
+    return found
+
+
+def _shrunk(moments: Moments, centre: Floats, squares: Floats) -> Location:
+    """Around `centre`, by the shrunk covariance of the rows with these moments and squared lengths (n,) from there.
 
     The formulas of Ledoit and Wolf, lemma 3.1 and section 3.3, with the sum over all products of squared features taken
     row by row: it is the sum of the rows' squared lengths squared.
     """
-    n, d = features.shape
+    n, d = moments.count, len(centre)
     covariance = moments.about(centre) / n
     spread = float(np.trace(covariance)) / d
     if spread == 0.0:  # the trimmed bulk can be one point repeated
         return Location(centre, np.eye(d) * np.sqrt(np.finfo(np.float64).eps))
-    fourth, precision = 0.0, _precision(features)
-    middle = centre.astype(precision)
-    for _, x in _blocks(features, precision):
-        x = x - middle
-        fourth += float((np.einsum("ij,ij->i", x, x).astype(np.float64) ** 2).sum())
     square = float((covariance**2).sum())
     apart = square - d * spread**2
-    noise = min((fourth / n - square) / n, apart)
+    noise = min((float((squares**2).sum()) / n - square) / n, apart)
     shrinkage = noise / apart if noise > 0 else 0.0
     covariance *= 1 - shrinkage
     # The ridge keeps the factor defined where nothing is shrunk and a feature is constant.
@@ -268,14 +274,16 @@ def _shrunk(features: NDArray[Any], moments: Moments, centre: Floats) -> Locatio
     return Location(centre, linalg.cholesky(covariance, lower=True, check_finite=False))
 
 
-def _moments_of_rest(everyone: Moments, left_out: NDArray[Any], rest: NDArray[Any]) -> Moments:
-    """Of the rows that are left, from those that are not, being fewer, unless these are so far out that digits go."""
+def _moments_of_rest(
+    everyone: Moments, features: NDArray[Any], left_out: NDArray[np.intp], rest: NDArray[np.intp]
+) -> Moments:
+    """Of the rest of the rows, from those that are left out, being fewer, unless these are so far out that digits go."""
     if not len(left_out):
         return everyone
-    gone = Moments.of(left_out)
+    gone = Moments.of(features[left_out])
     moments = everyone.without(gone)
     outweighed = np.trace(gone.about(moments.mean)) > _OUTWEIGHS * np.trace(moments.scatter)
-    return Moments.of(rest) if outweighed else moments
+    return Moments.of(features[rest]) if outweighed else moments
 
 
 def _median(features: NDArray[Any]) -> Floats:
