@@ -20,7 +20,7 @@ from bezoar.engine.controls import measure, spike
 from bezoar.engine.findings import FLOOD
 from bezoar.engine.judgement import Judgement, carried, conclude, judge
 from bezoar.engine.labels import Labels
-from bezoar.engine.record import Stopwatch
+from bezoar.engine.record import Stopwatch, give_back
 from bezoar.engine.scoring import Scores, score_rows
 from bezoar.engine.settings import Settings
 from bezoar.engine.summary import Outcome, summarise
@@ -35,8 +35,9 @@ FEWEST_ROWS = 40
 """Fewer rows than this allow no claim."""
 RELEASED_FROM = 0.8
 """Share of the memory that may be used from which pages of mapped images are given back."""
-PROGRAM_BYTES, ROW_BYTES = 600 * 10**6, 2_600
-"""What the program takes with its libraries, and what a row takes beside its input: its features, twice, and scores."""
+PROGRAM_BYTES, ROW_BYTES = 680 * 10**6, 4_500
+"""What the program takes with its libraries and its blocks, and what a row takes beside its input: name, hashes,
+features, scores, and all of them again in the controls. Measured on 50,000 to 100,000 images."""
 FEWEST_OF_A_CLASS = 8
 """A class of fewer rows is judged with the rest but cannot be one of the two that an audit needs."""
 
@@ -168,9 +169,11 @@ class _Audit:
             return None
         spiked, spikes = spike(self.data, plant, left=left, means=self.settings.means)
         fit = self._fit(spiked, again, "controls")
+        give_back()
         # Scores propose where triggers may be. Which rows of a table are flagged, predictions alone decide.
         image = self.data.modality is Modality.IMAGE
         scores = score_rows(fit.trace, self.settings.detectors if image else (), lambda share: None)
+        give_back()
         return measure(judge(fit, scores.by_detector, again, trusted=self.settings.trusted), spikes)
 
     def _unpowered(self, power: object) -> tuple[Check, ...]:
@@ -245,12 +248,10 @@ def _require_memory(data: Dataset, settings: Settings) -> None:
         return
     if data.modality is Modality.IMAGE:
         held = 0 if is_mapped(data.images) else 2 * data.images.nbytes
-        searched = (
-            min(data.images[0].size, FILTER_DIMENSIONS)
-            * 4
-            * (min(NULL_ROWS, len(data)) + int(np.bincount(data.labels).max()))
-        )
-        held += 2 * cores * searched
+        # Each thread of the search holds a class and its null; all share the covariance.
+        values = min(data.images[0].size, FILTER_DIMENSIONS)
+        largest = int(np.bincount(data.labels).max())
+        held += cores * values * (min(NULL_ROWS, len(data)) + largest) + 4 * values**2
     else:
         held = 4 * data.table.nbytes
     need = PROGRAM_BYTES + held + len(data) * (ROW_BYTES + 24 * len(data.classes))

@@ -54,7 +54,7 @@ class Stopwatch:
             with peak:
                 yield
         finally:
-            _give_back()
+            give_back()
             before = self.spent.get(name, Spent(seconds=0.0, cpu_seconds=0.0, peak_bytes=0))
             self.spent[name] = Spent(
                 seconds=round(before.seconds + time.perf_counter() - seconds, 3),
@@ -73,8 +73,8 @@ class Stopwatch:
         return round(time.perf_counter() - self._origin, 3)
 
 
-def _give_back() -> None:
-    """Return what libraries keep of freed memory for later: one stage's peak would stand under the next one's."""
+def give_back() -> None:
+    """Return to the system what libraries keep of freed memory: one step's peak would stand under the next one's."""
     pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others do without
     if trim is not None:

@@ -78,7 +78,9 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int = 3, *, window: int = 128
             at = at[bits <= radius]
             found.append(np.stack([order[at], order[at + step]], axis=1))
     pairs = np.sort(np.concatenate(found), axis=1)
-    return np.unique(pairs, axis=0)
+    # One number a pair: sorting rows of an array takes many times as long.
+    numbers = np.unique(pairs[:, 0] * len(hashes) + pairs[:, 1])
+    return np.stack(np.divmod(numbers, max(1, len(hashes))), axis=1)
 
 
 def _cosines(length: int) -> NDArray[np.float64]:

@@ -55,7 +55,7 @@ def near_twins(data: Dataset, *, radius: int = 3, tolerance: float = 0.1) -> NDA
     pairs = near_pairs(perceptual_hashes(data.images), radius)
     kept = np.zeros(len(pairs), dtype=bool)
     flat = data.images.reshape(len(data), -1)
-    block = max(1, 2**24 // max(1, flat.shape[1]))
+    block = max(1, 2**20 // max(1, flat.shape[1]))
     for start in range(0, len(pairs), block):
         first, second = (flat[pairs[start : start + block, side]].astype(np.float32) for side in (0, 1))
         apart = ((first - second) ** 2).mean(axis=1)
