@@ -7,7 +7,7 @@ from benchmarks.detection import Detection
 from benchmarks.flips import Flips
 from benchmarks.grids import Overhead, RayWorkers
 from benchmarks.kernels import ManyFeatures, NearVectors
-from benchmarks.large import Growth, Memory, Reading
+from benchmarks.large import Bounded, Growth, Memory, Reading
 from benchmarks.many_classes import ManyClasses
 from benchmarks.peer_defects import Offset, OneCloudEach
 from benchmarks.speed import StartUp, WholeAudit
@@ -73,6 +73,7 @@ SCALE: dict[str, Case] = {
     "reading-1m-pictures": Reading(data="fashion60k", rows=1_000_000),
     "memory-fashion60k": Memory(data="fashion60k"),
     "memory-cifar50k": Memory(data="cifar50k"),
+    "memory-asked-cifar100k": Bounded(data="cifar50k", rows=100_000),
     "growth-10k-to-100k": Growth(data="fashion60k", rows=10_000),
     "grid-on-ray": RayWorkers(),
     "grid-overhead": Overhead(),

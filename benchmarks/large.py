@@ -1,7 +1,10 @@
 """Large sets: how fast small pictures are read, how much memory an audit takes, how its time grows with the rows."""
 
+import contextlib
+import io
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -84,6 +87,29 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounded:
+    """Peak memory of an audit that is given the least memory it accepts, against just that.
+
+    Parameters
+    ----------
+    data : name of the set whose rows are repeated with other noise.
+    rows : how many.
+    """
+
+    data: str
+    rows: int
+
+    def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
+        """MiB at the peak, and as a share of what was asked for."""
+        data = _grown(sets.load(self.data), self.rows, seed)
+        with tempfile.TemporaryDirectory() as folder:
+            file = write(data, Path(folder) / "data")
+            least = _least_memory(file, Path(folder) / "refused")
+        run, figures = _audited(data, seed, controls=controls, options=("--memory", str(least)))
+        return {"run": run, "figures": {**figures, "allowed": figures["peak"] * 2**20 / least}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
     """How many times as long an audit takes for ten times the rows, which are the set's own, shifted by a few grey levels.
 
@@ -134,11 +160,27 @@ def _grown(data: Dataset, rows: int, seed: int) -> Dataset:
     )
 
 
-def _audited(data: Dataset, seed: int, *, controls: bool) -> tuple[dict[str, Any], dict[str, float]]:
+def _least_memory(file: Path, out: Path) -> int:
+    """Bytes that the refusal of too little memory names."""
+    from bezoar.cli.main import run
+
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        run(["audit", "data", str(file), "--out", str(out), "--memory", "500MB", "--quiet", "--format", "json"])
+    told = re.search(r"at least ([0-9,]+) MB", said.getvalue())
+    if told is None:
+        raise RuntimeError(f"no refusal but {said.getvalue()!r}")
+    return int(told[1].replace(",", "")) * 10**6
+
+
+def _audited(
+    data: Dataset, seed: int, *, controls: bool, options: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], dict[str, float]]:
     """The run record of an audit in a process of its own, and what that process took."""
     with tempfile.TemporaryDirectory() as folder:
         file, out = write(data, Path(folder) / "data"), Path(folder) / "report"
-        figures = _alone("audit", str(file), str(out), str(seed), "--controls" if controls else "--no-controls")
+        asked = ("--controls" if controls else "--no-controls", *options)
+        figures = _alone("audit", str(file), str(out), str(seed), *asked)
         return json.loads(document.dump(document.load(out)))["run"], figures
 
 
@@ -174,11 +216,11 @@ def _read(file: str) -> dict[str, float]:
     return {**took, "copies": copies, "rows_a_second": len(data) / took["seconds"]}
 
 
-def _audit(file: str, out: str, seed: str, controls: str) -> dict[str, float]:
+def _audit(file: str, out: str, seed: str, *asked: str) -> dict[str, float]:
     from bezoar.cli.main import run
 
     started = time.perf_counter()
-    status = run(["audit", "data", file, "--out", out, "--seed", seed, controls, "--quiet", "--format", "json"])
+    status = run(["audit", "data", file, "--out", out, "--seed", seed, *asked, "--quiet", "--format", "json"])
     if status not in (0, 1):
         raise RuntimeError(f"the audit ended in status {status}")
     return _took(started)

@@ -103,3 +103,10 @@ def test_columns_and_classes_are_told_in_numbers(small, tmp_path):
     assert (dark["rows"], dark["kind"], dark["missing"]) == (60, "brightness", 0)
     assert dark["quantiles"][-1] < bright["quantiles"][0]
     assert dark["mean"] == pytest.approx(49.5, abs=3)
+
+
+def test_the_least_memory_that_is_told_is_accepted(small, tmp_path, capsys):
+    assert audited(small, tmp_path / "refused", "--memory", "300MB") == 2
+    least = re.search("at least ([0-9,]+) MB", capsys.readouterr().err)[1].replace(",", "")
+    assert audited(small, tmp_path / "refused", "--memory", f"{int(least) - 1}MB") == 2
+    assert audited(small, tmp_path / "out", "--memory", f"{least}MB") in THROUGH

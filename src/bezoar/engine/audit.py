@@ -14,7 +14,7 @@ from bezoar.core.errors import InputError, UsageError
 from bezoar.core.registry import lookup
 from bezoar.core.report import Check, Evidence, PowerRow, Report, Status
 from bezoar.core.shards import processors
-from bezoar.data.spool import is_mapped, release
+from bezoar.data.spool import SHARE, is_mapped, release
 from bezoar.engine.backdoor import FILTER_DIMENSIONS, NULL_ROWS, Hypothesis, retry
 from bezoar.engine.controls import measure, spike
 from bezoar.engine.findings import FLOOD
@@ -243,22 +243,24 @@ class _Share:
 
 def _require_memory(data: Dataset, settings: Settings) -> None:
     """Raise ``UsageError`` where an audit of these rows cannot keep to the memory that it may use."""
-    memory, cores = settings.means.memory, processors()
+    memory = settings.means.memory
     if memory is None:
         return
+    need = least = PROGRAM_BYTES + len(data) * (ROW_BYTES + 24 * len(data.classes))
     if data.modality is Modality.IMAGE:
-        held = 0 if is_mapped(data.images) else 2 * data.images.nbytes
         # Each thread of the search holds a class and its null; all share the covariance.
         values = min(data.images[0].size, FILTER_DIMENSIONS)
         largest = int(np.bincount(data.labels).max())
-        held += cores * values * (min(NULL_ROWS, len(data)) + largest) + 4 * values**2
+        need += processors() * values * (min(NULL_ROWS, len(data)) + largest) + 4 * values**2
+        # With just as much memory as is told the images may lie there, and not in a file as now: with their copy.
+        least = need + (2 * data.images.nbytes if data.images.nbytes <= need // SHARE else 0)
+        need += 0 if is_mapped(data.images) else 2 * data.images.nbytes
     else:
-        held = 4 * data.table.nbytes
-    need = PROGRAM_BYTES + held + len(data) * (ROW_BYTES + 24 * len(data.classes))
+        need += 4 * data.table.nbytes
     if memory < need:
         raise UsageError(
-            f"`--memory` must be at least {-(-need // 10**6):,} MB to audit {len(data):,} rows of {data.name}. "
-            f"Got {memory // 10**6:,} MB."
+            f"`--memory` must be at least {-(-max(need, least) // 10**6):,} MB to audit {len(data):,} rows of "
+            f"{data.name}. Got {memory // 10**6:,} MB."
         )
 
 
