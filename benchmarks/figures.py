@@ -258,6 +258,7 @@ _SCALE: dict[str, tuple[Figure, ...]] = {
     ),
     "memory-fashion60k": _MEMORY,
     "memory-cifar50k": _MEMORY,
+    "memory-asked-cifar100k": _MEMORY,
     "growth-10k-to-100k": (
         Figure(name="growth", title="times the seconds for ten times the rows", kind="times"),
         Figure(name="cpu_growth", title="times the seconds of processors", kind="times"),
