@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from benchmarks import programs
-from bezoar.core.data import Dataset
+from benchmarks import programs, traces
 from bezoar.core.detector import Need
 from bezoar.core.registry import lookup, names
 from bezoar.core.trace import Trace
@@ -92,20 +91,8 @@ class ManyFeatures:
             noise = rng.standard_normal((len(looks[rows]), self.width), dtype=np.float32) * spread
             features[rows] = centres[looks[rows]] + noise + moved[rows, None] * mark
         features.flush()
-        data = Dataset(
-            inputs=np.zeros((self.rows, 1, 1, 1), dtype=np.uint8),
-            labels=labels,
-            classes=tuple(map(str, range(self.classes))),
-            ids=np.arange(self.rows).astype(str),
-        )
-        trace = Trace(
-            data=data,
-            losses=np.zeros((1, self.rows), dtype=np.float32),
-            held_out=np.broadcast_to(np.float32(0), (self.rows, self.classes)),
-            features=np.load(file, mmap_mode="r", allow_pickle=False),
-            fold=np.arange(self.rows) % self.folds,
-        )
-        return trace, wrong, moved
+        mapped = np.load(file, mmap_mode="r", allow_pickle=False)
+        return traces.bare(labels, self.classes, features=mapped, folds=self.folds), wrong, moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bezoar.core.data import Dataset
-from bezoar.core.trace import Trace
+from benchmarks import traces
 from bezoar.detectors.rows.confident_learning import ConfidentLearning
 from bezoar.engine.labels import judge_labels
 from bezoar.learn.fitted import CrossFit
@@ -19,7 +17,8 @@ from bezoar.learn.fitted import CrossFit
 def main() -> None:
     """Print one JSON object: seconds of the score and of the whole, rows that are flagged, peak memory."""
     with np.load(sys.argv[1], allow_pickle=False) as asked:
-        trace = _trace(asked["probabilities"], asked["labels"])
+        logs = np.log(asked["probabilities"])
+        trace = traces.bare(asked["labels"], logs.shape[1], held_out=logs)
     start = time.perf_counter()
     scores = {"confident_learning": ConfidentLearning().score(trace)}
     scored = time.perf_counter()
@@ -31,23 +30,6 @@ def main() -> None:
         "peak_bytes": _peak_bytes(),
     }
     print(json.dumps(answer))
-
-
-def _trace(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Trace:
-    n, classes = probabilities.shape
-    data = Dataset(
-        inputs=np.zeros((n, 1, 1, 1), dtype=np.uint8),
-        labels=labels,
-        classes=tuple(map(str, range(classes))),
-        ids=np.arange(n).astype(str),
-    )
-    return Trace(
-        data=data,
-        losses=np.zeros((1, n), dtype=np.float32),
-        held_out=np.log(probabilities),
-        features=np.zeros((n, 1), dtype=np.float32),
-        fold=np.zeros(n, dtype=np.int64),
-    )
 
 
 def _peak_bytes() -> int:

@@ -165,7 +165,7 @@ class _Audit:
         self, judgement: Judgement, plant: np.random.Generator, again: np.random.Generator
     ) -> tuple[tuple[PowerRow, ...], Evidence] | None:
         left = ~judgement.flagged
-        if _unfit(self.data.labels[left], self.data.classes):
+        if unfit(self.data.labels[left], self.data.classes):
             return None
         spiked, spikes = spike(self.data, plant, left=left, means=self.settings.means)
         fit = self._fit(spiked, again, "controls")
@@ -309,13 +309,13 @@ def _aligned(trusted: Dataset, data: Dataset) -> Dataset:
 def _require_auditable(data: Dataset) -> None:
     if data.modality is Modality.TEXT:
         raise InputError(f"{data.name}: holds texts. Images and tables can be audited.")
-    reason = _unfit(data.labels, data.classes)
+    reason = unfit(data.labels, data.classes)
     if reason:
         raise InputError(f"{data.name}: {reason}")
 
 
-def _unfit(labels: NDArray[np.int64], classes: tuple[str, ...]) -> str:
-    """Why nothing could be claimed of so few rows; empty where something can."""
+def unfit(labels: NDArray[np.int64], classes: tuple[str, ...]) -> str:
+    """Why an audit could claim nothing of rows with these labels (n,): too few, or of one class. Empty where it can."""
     if len(labels) < FEWEST_ROWS:
         return f"{len(labels)} rows are too few for any claim. At least {FEWEST_ROWS} are needed."
     sizes = np.bincount(labels, minlength=len(classes))

@@ -127,7 +127,7 @@ def test_texts_and_tiny_sets_are_not_applicable(tmp_path):
     for name, detector, reason in (
         ("t.parquet", "training", "texts cannot be trained on"),
         ("tiny.npz", "training", "6 rows are too few"),
-        ("few.npz", "audit", "needs at least 40 rows"),
+        ("few.npz", "audit", "At least 40 are needed"),
     ):
         found = reasons(plan(quick(str(tmp_path / name), "none", detectors=["audit"])))
         assert reason in found["none", None, detector]

@@ -15,7 +15,7 @@ from bezoar.core.detector import Unit
 from bezoar.core.errors import BezoarError, InputError, ParameterError, UnknownNameError
 from bezoar.core.registry import Group, lookup, names
 from bezoar.data import Roles, read
-from bezoar.engine.audit import FEWEST_OF_A_CLASS, FEWEST_ROWS
+from bezoar.engine import audit
 from bezoar.engine.grids.code import code_of, package_code
 from bezoar.engine.grids.grid import Choice, Grid, nearest
 from bezoar.engine.grids.kinds import Plan, Planned
@@ -193,10 +193,7 @@ def _unplantable(attack: _Chosen, rate: float | None, data: Dataset) -> str:
 def _unmeasurable(attack: _Chosen, detector: _Chosen, data: Dataset) -> str:
     """Why a detector has nothing to say here; empty where it has."""
     if detector.name == AUDIT:
-        if len(data) < FEWEST_ROWS:
-            return f"an audit needs at least {FEWEST_ROWS} rows. The set has {len(data)}."
-        large = (np.bincount(data.labels) >= FEWEST_OF_A_CLASS).sum()
-        return "" if large >= 2 else f"an audit needs two classes of at least {FEWEST_OF_A_CLASS} rows."
+        return audit.unfit(data.labels, data.classes)
     if detector.method is None:
         return ""
     if not _scores_rows(detector.method):
