@@ -2,12 +2,14 @@
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _LEAF, _NODE = b"\x00", b"\x01"
+_BLOCK = 2**20
 
 
 def inputs(rows: Any) -> list[bytes]:
@@ -21,6 +23,18 @@ def inputs(rows: Any) -> list[bytes]:
         head = repr(tuple(names)).encode()
         return [hashlib.sha256(head + repr(row).encode("utf-8", "surrogatepass")).digest() for row in cells]
     return [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in rows.to_pylist()]
+
+
+def arrays(named: Mapping[str, NDArray[Any]]) -> bytes:
+    """SHA-256 of arrays and their names. Those that lie in a file are read a block at a time."""
+    whole = hashlib.sha256()
+    for name, array in named.items():
+        whole.update(framed((name.encode(), repr((array.shape, array.dtype.str)).encode())))
+        rows = np.atleast_1d(array)
+        step = max(1, _BLOCK // max(1, rows[:1].nbytes))
+        for start in range(0, len(rows), step):
+            whole.update(rows[start : start + step].tobytes())
+    return whole.digest()
 
 
 def framed(parts: Iterable[bytes]) -> bytes:

@@ -8,7 +8,7 @@ import time
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -17,14 +17,17 @@ import numpy as np
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from bezoar.core import digest
 from bezoar.core.errors import BezoarError
 from bezoar.core.files import write_bytes
-from bezoar.core.shards import Arrays, Some, Spread, in_order, processors
+from bezoar.core.shards import Arrays, Common, Shard, Some, Spread, processors
 from bezoar.engine.grids.code import package_code
 from bezoar.engine.grids.ray import connected
 
 PATIENCE = 2.0
 """Seconds that shards are worked on in this process alone and nothing is kept: most sets are done by then."""
+_AT_HAND = 16
+"""Shards at least that are begun before the first is asked for, where they hold nothing of their own."""
 _IDLE = 10.0
 """Seconds after which a process without work ends itself, also where nobody is left to give it any."""
 
@@ -35,7 +38,15 @@ class _Submits(Protocol):
     @property
     def ahead(self) -> int: ...
 
-    def submit(self, function: Callable[[Some], Arrays], shard: Some, /) -> "Future[Arrays]": ...
+    def sent(self, arrays: Arrays) -> Any:
+        """What to submit for arrays that many pieces of work need."""
+        ...
+
+    def submit(self, function: Callable[..., Arrays], /, *given: Any) -> "Future[Arrays]": ...
+
+    def plainly(self) -> contextlib.AbstractContextManager[None]:
+        """Within it, errors say what went wrong with the work, whoever it was that told."""
+        ...
 
 
 @contextlib.contextmanager
@@ -62,12 +73,14 @@ def spreading(
         While shards are worked on: a result cannot be kept.
     """
     with contextlib.ExitStack() as open_until_the_end:
+        threads = open_until_the_end.enter_context(_InThreads(workers=processors() if ray else workers or processors()))
         pool: _Submits
         if ray is not None:
             pool = _OnRay(ahead=2 * open_until_the_end.enter_context(connected(ray, workers=workers)).workers)
         else:
-            pool = open_until_the_end.enter_context(_Here(workers=workers or processors()))
-        yield _Kept(pool=pool, checkpoints=checkpoints, code=package_code() if checkpoints else "")
+            pool = open_until_the_end.enter_context(_Here(threads=threads))
+        code = package_code() if checkpoints else ""
+        yield _Kept(pool=pool, threads=threads, alone=ray is None, checkpoints=checkpoints, code=code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,75 +88,147 @@ class _Kept:
     """Spreads shards, and keeps what they give."""
 
     pool: _Submits
+    threads: _Submits
+    alone: bool
     checkpoints: Path | None
     code: str
 
-    def __call__(self, function: Callable[[Some], Arrays], shards: Iterable[Some]) -> Iterator[Arrays]:
+    def __call__(
+        self, function: Callable[[Some, *Common], Arrays], shards: Iterable[Some], *common: *Common
+    ) -> Iterator[Arrays]:
         """As :class:`bezoar.core.shards.Spread` promises."""
-        places: deque[Path | None] = deque()
+        return self._by(self.pool, function, shards, common)
+
+    def here(
+        self, function: Callable[[Some, *Common], Arrays], shards: Iterable[Some], *common: *Common
+    ) -> Iterator[Arrays]:
+        """As :class:`bezoar.core.shards.Spread` promises."""
+        return self._by(self.threads, function, shards, common)
+
+    def _by(
+        self, pool: _Submits, function: Callable[..., Arrays], shards: Iterable[Some], common: tuple[Any, ...]
+    ) -> Iterator[Arrays]:
         began = time.monotonic()
-
-        def begun() -> Iterator[Future[Arrays]]:
+        work = f"{function.__module__}:{function.__qualname__}\n{self.code}\n".encode()
+        if self.checkpoints is not None:
+            work += b"".join(map(digest.arrays, common))
+        waiting: deque[_Begun] = deque()
+        with pool.plainly():
+            sent = tuple(map(pool.sent, common))
             for shard in shards:
-                path = self._path(function, shard)
+                path = self._path(work, shard)
                 done = None if path is None else _read(path)
+                future = pool.submit(function, shard, *sent) if done is None else _given(done)
                 # What is there already needs no keeping.
-                places.append(path if done is None else None)
-                yield self.pool.submit(function, shard) if done is None else _given(done)
+                waiting.append(_Begun(future, path if done is None else None))
+                if len(waiting) > pool.ahead:
+                    yield _first(waiting, began)
+            while waiting:
+                yield _first(waiting, began)
 
-        try:
-            for arrays in in_order(begun(), ahead=self.pool.ahead):
-                path = places.popleft()
-                if path is not None and time.monotonic() - began > PATIENCE:
-                    write_bytes(path, _packed(arrays))
-                yield arrays
-        except BrokenProcessPool as error:
-            raise BezoarError(
-                "a process that worked on a part of the data was killed, most often because memory ran out. "
-                "What is done is kept: go on with --resume."
-            ) from error
-
-    def _path(self, function: Callable[[Some], Arrays], shard: Some) -> Path | None:
-        """Where the result is kept: by the shard, by what is done with it, and by the code that does it."""
+    def _path(self, work: bytes, shard: Shard) -> Path | None:
+        """Where the result is kept: by what is done, by the code that does it, by what is common, and by the shard."""
         if self.checkpoints is None:
             return None
-        name = f"{function.__module__}:{function.__qualname__}\n{self.code}\n{shard.digest()}"
-        return self.checkpoints / f"{hashlib.sha256(name.encode()).hexdigest()}.npz"
+        return self.checkpoints / f"{hashlib.sha256(work + shard.digest().encode()).hexdigest()}.npz"
+
+
+@dataclass(slots=True, eq=False)
+class _Begun:
+    """Work that was begun, and where its result is still to be kept."""
+
+    future: "Future[Arrays]"
+    path: Path | None
+
+
+def _first(waiting: deque[_Begun], began: float) -> Arrays:
+    """The result of what was begun first. It may take long: what ends before it is kept meanwhile."""
+    while True:
+        ended = [each for each in waiting if each.future.done()]
+        for each in ended:
+            if each.path is not None and time.monotonic() - began > PATIENCE:
+                write_bytes(each.path, _packed(each.future.result()))
+                each.path = None
+        if ended and ended[0] is waiting[0]:
+            return waiting.popleft().future.result()
+        wait([each.future for each in waiting if each not in ended], return_when=FIRST_COMPLETED)
+
+
+@dataclass(slots=True, kw_only=True)
+class _InThreads:
+    """Threads of this process."""
+
+    workers: int
+    _threads: ThreadPoolExecutor = field(init=False)
+
+    @property
+    def ahead(self) -> int:
+        return max(_AT_HAND, 2 * self.workers)
+
+    def __enter__(self) -> Self:
+        self._threads = ThreadPoolExecutor(self.workers)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def sent(self, arrays: Arrays) -> Arrays:
+        """The very arrays."""
+        return arrays
+
+    def submit(self, function: Callable[..., Arrays], /, *given: Any) -> "Future[Arrays]":
+        """Begin the work on a shard."""
+        return self._threads.submit(function, *given)
+
+    def plainly(self) -> contextlib.AbstractContextManager[None]:
+        """Errors of threads are told as they are."""
+        return contextlib.nullcontext()
 
 
 @dataclass(slots=True, kw_only=True)
 class _Here:
     """Threads at first, processes for what takes longer."""
 
-    workers: int
+    threads: _InThreads
     _began: float | None = None
-    _threads: ThreadPoolExecutor | None = None
     _processes: Any = None
 
     @property
     def ahead(self) -> int:
-        return 2 * self.workers
+        return 2 * self.threads.workers
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
         if self._processes is not None:
             self._processes.shutdown(kill_workers=True)
 
-    def submit(self, function: Callable[[Some], Arrays], shard: Some, /) -> "Future[Arrays]":
+    def sent(self, arrays: Arrays) -> Arrays:
+        """The very arrays: processes get a copy with each shard."""
+        return arrays
+
+    def submit(self, function: Callable[..., Arrays], /, *given: Any) -> "Future[Arrays]":
         """Begin the work on a shard."""
         self._began = self._began or time.monotonic()
-        if self.workers > 1 and time.monotonic() - self._began > PATIENCE:
+        if self.threads.workers > 1 and time.monotonic() - self._began > PATIENCE:
             self._processes = self._processes or ProcessPoolExecutor(
-                self.workers, timeout=_IDLE, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+                self.threads.workers, timeout=_IDLE, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
             )
-            begun: Future[Arrays] = self._processes.submit(function, shard)
+            begun: Future[Arrays] = self._processes.submit(function, *given)
             return begun
-        self._threads = self._threads or ThreadPoolExecutor(self.workers)
-        return self._threads.submit(function, shard)
+        return self.threads.submit(function, *given)
+
+    @contextlib.contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Tell of a process that was killed."""
+        try:
+            yield
+        except BrokenProcessPool as error:
+            raise BezoarError(
+                "a process that worked on a part of the data was killed, most often because memory ran out. "
+                "What is done is kept: go on with --resume."
+            ) from error
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,14 +238,36 @@ class _OnRay:
     ahead: int
     _remote: dict[Any, Any] = field(default_factory=dict)
 
-    def submit(self, function: Callable[[Some], Arrays], shard: Some, /) -> "Future[Arrays]":
+    def sent(self, arrays: Arrays) -> Any:
+        """A reference: Ray brings them to a machine once, where its workers share them."""
+        import ray
+
+        return ray.put(arrays)
+
+    def submit(self, function: Callable[..., Arrays], /, *given: Any) -> "Future[Arrays]":
         """Begin the work on a shard."""
         import ray
 
         if function not in self._remote:
             self._remote[function] = ray.remote(num_cpus=1, max_retries=2)(function)
-        future: Future[Arrays] = self._remote[function].remote(shard).future()
+        future: Future[Arrays] = self._remote[function].remote(*given).future()
         return future
+
+    @contextlib.contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Tell what the work raised as if it had been done here, and of a cluster that failed."""
+        import ray
+
+        try:
+            yield
+        except ray.exceptions.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, BaseException) else error) from None
+        except ray.exceptions.RayError as error:
+            why = str(error).strip().partition("\n")[0]
+            raise BezoarError(
+                f"the cluster could not finish the work on a part of the data: {type(error).__name__}: {why} "
+                "What is done is kept: go on with --resume."
+            ) from error
 
 
 def _given(arrays: Arrays) -> "Future[Arrays]":

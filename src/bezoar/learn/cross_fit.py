@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.errors import InputError
+from bezoar.core.shards import Spread, Threads
 from bezoar.core.trace import Trace
+from bezoar.learn.embedding import embed
 from bezoar.learn.fitted import CrossFit
 from bezoar.learn.picked import Picked
 from bezoar.learn.recipe import Recipe, default_recipe
@@ -42,6 +44,7 @@ def cross_fit(
     progress: Progress | None = None,
     checkpoints: Path | None = None,
     one_core: bool = False,
+    spread: Spread = Threads(1),  # noqa: B008
 ) -> CrossFit:
     """Train a model on all folds but one, for each fold, and let it judge the rows of that one.
 
@@ -55,6 +58,7 @@ def cross_fit(
     progress : told of rows passed, from more than one thread. What it raises ends the trainings.
     checkpoints : folder from which a stopped training is resumed. Tables train too fast to need it.
     one_core : train one fold after the other, for callers that have other work for the other processors.
+    spread : who shows the networks the images that they never saw, see :func:`bezoar.learn.embedding.embed`.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def cross_fit(
             progress=tell,
             checkpoint=None if checkpoints is None else checkpoints / f"fold{held_out}.safetensors",
         )
-        held, features = model.predict_with_features(Picked(data.images, unseen))
+        held, features = embed(model, Picked(data.images, unseen), spread, tell)
         return _Half(model=model, losses=losses, held_out=held, features=features)
 
     beside = device.type == "cpu" and not one_core

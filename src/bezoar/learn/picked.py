@@ -24,7 +24,10 @@ class Images(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picked:
-    """The rows of `images` at `rows`, in this order. A copy of them would take as much memory again."""
+    """The rows of `images` at `rows`, in this order. A copy of them would take as much memory again.
+
+    Pickled, it is these rows alone.
+    """
 
     images: NDArray[np.uint8]
     rows: NDArray[np.intp]
@@ -40,3 +43,6 @@ class Picked:
     def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]:
         images: NDArray[np.uint8] = self.images[self.rows[rows]]
         return images
+
+    def __reduce__(self) -> tuple[type["Picked"], tuple[NDArray[np.uint8], NDArray[np.intp]]]:
+        return Picked, (self[:], np.arange(len(self)))

@@ -24,7 +24,8 @@ Progress = Callable[[int], None]
 
 SMALLEST_SIDE = 8
 """Smaller images are enlarged to this many pixels a side: the networks halve them up to three times."""
-_BATCH = 256
+BATCH = 256
+"""Images that are judged at a time."""
 _COMPILE_ROWS = 500_000
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -65,8 +66,8 @@ class NetworkModel:
         predictions = np.empty((n, head.out_features), dtype=np.float32)
         features = np.empty((n, head.in_features), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, n, _BATCH):
-                rows = slice(start, start + _BATCH)
+            for start in range(0, n, BATCH):
+                rows = slice(start, start + BATCH)
                 batch = shrink(inputs[rows], self.size)
                 with mixed:
                     found = self.network.body(prepare(batch[:], self.mean, self.std)).float()
@@ -77,8 +78,14 @@ class NetworkModel:
 
 def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     """The autocast context of a recipe, which may be entered again and again."""
-    wanted = recipe.precision == "bfloat16" or (recipe.precision == "auto" and computes_in_bfloat16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision(recipe, device) == "bfloat16")
+
+
+def precision(recipe: Recipe, device: torch.device) -> str:
+    """What "auto" comes to on this machine: "float32" or "bfloat16"."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    return "bfloat16" if computes_in_bfloat16(device) else "float32"
 
 
 def shrink(images: Images, size: tuple[int, int]) -> Images:
@@ -86,9 +93,9 @@ def shrink(images: Images, size: tuple[int, int]) -> Images:
     if images.shape[2:] == size:
         return images
     resized = np.empty((*images.shape[:2], *size), dtype=np.uint8)
-    for start in range(0, len(images), _BATCH):
-        batch = torch.from_numpy(images[start : start + _BATCH].astype(np.float32))
-        resized[start : start + _BATCH] = F.interpolate(batch, size, mode="area").round().byte().numpy()
+    for start in range(0, len(images), BATCH):
+        batch = torch.from_numpy(images[start : start + BATCH].astype(np.float32))
+        resized[start : start + BATCH] = F.interpolate(batch, size, mode="area").round().byte().numpy()
     return resized
 
 
@@ -275,8 +282,8 @@ def _identity(
     """SHA-256 of all that decides how a training runs."""
     head = repr((recipe, images.shape, labels.tolist(), device.type, torch.__version__))
     digest = hashlib.sha256(head.encode() + generator.get_state().numpy().tobytes())
-    for start in range(0, len(images), _BATCH):
-        digest.update(images[start : start + _BATCH].tobytes())
+    for start in range(0, len(images), BATCH):
+        digest.update(images[start : start + BATCH].tobytes())
     return digest.hexdigest()
 
 
@@ -284,8 +291,8 @@ def _scale(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and spread of each channel over some 5,000 images."""
     chosen = np.arange(0, len(images), max(1, len(images) // 5_000))
     total, squares = np.zeros((2, images.shape[1]))
-    for start in range(0, len(chosen), _BATCH):
-        values = images[chosen[start : start + _BATCH]].astype(np.float64)
+    for start in range(0, len(chosen), BATCH):
+        values = images[chosen[start : start + BATCH]].astype(np.float64)
         total += values.sum(axis=(0, 2, 3))
         squares += np.square(values).sum(axis=(0, 2, 3))
     pixels = len(chosen) * images.shape[2] * images.shape[3]
