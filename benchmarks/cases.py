@@ -11,6 +11,7 @@ from benchmarks.large import Bounded, Growth, Memory, Reading
 from benchmarks.many_classes import ManyClasses
 from benchmarks.peer_defects import Offset, OneCloudEach
 from benchmarks.speed import StartUp, WholeAudit
+from benchmarks.spreading import Spreading
 from benchmarks.untouched import Untouched
 from benchmarks.whole_audits import AuditBesidePeers
 from bezoar.attacks.poisoning.badnets import BadNets
@@ -75,6 +76,7 @@ SCALE: dict[str, Case] = {
     "memory-cifar50k": Memory(data="cifar50k"),
     "memory-asked-cifar100k": Bounded(data="cifar50k", rows=100_000),
     "growth-10k-to-100k": Growth(data="fashion60k", rows=10_000),
+    "shards-on-ray": Spreading(data="fashion20k"),
     "grid-on-ray": RayWorkers(),
     "grid-overhead": Overhead(),
 }

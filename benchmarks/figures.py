@@ -265,6 +265,13 @@ _SCALE: dict[str, tuple[Figure, ...]] = {
         Figure(name="seconds_small", title="seconds of 10,000 rows", kind="seconds"),
         Figure(name="seconds_large", title="seconds of 100,000 rows", kind="seconds"),
     ),
+    "shards-on-ray": (
+        Figure(name="equal", title="networks' answers and all scores are those made here", kind="fact"),
+        Figure(name="embedding_seconds", title="seconds of embedding, here", kind="seconds"),
+        Figure(name="embedding_on_ray_seconds", title="seconds of embedding, by two workers", kind="seconds"),
+        Figure(name="scoring_seconds", title="seconds of scoring, here", kind="seconds"),
+        Figure(name="scoring_on_ray_seconds", title="seconds of scoring, by two workers", kind="seconds"),
+    ),
     "grid-on-ray": (
         Figure(name="speedup", title="times as fast with two workers as with one", kind="times"),
         Figure(name="equal", title="the results are equal", kind="fact"),

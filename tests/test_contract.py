@@ -9,6 +9,7 @@ import torch
 
 from bezoar import checks
 from bezoar.core.attack import Poisoned
+from bezoar.core.detector import Scope
 from bezoar.core.errors import ContractError
 from bezoar.core.mitigation import Subject, Suspicion
 from bezoar.core.registry import GROUPS, lookup, names
@@ -129,6 +130,7 @@ def broken(base, **attributes):
 
 LabelFlip = lookup("attacks", "label_flip")
 LossDynamics = lookup("detectors", "loss_dynamics")
+EnsembleDisagreement = lookup("detectors", "ensemble_disagreement")
 
 
 def careless(self, data, rng):
@@ -163,6 +165,19 @@ def scribbling(self, trace):
     return scores
 
 
+def naming(self, trace):
+    return LossDynamics.score(self, trace) + (trace.data.source == "acme")
+
+
+def wide(self, trace):
+    scores = LossDynamics.score(self, trace)
+    return scores - scores.mean()
+
+
+def rash(self, trace):
+    return EnsembleDisagreement.score(self, trace) + 1
+
+
 @pytest.mark.parametrize(
     ("method", "check", "message"),
     [
@@ -173,9 +188,32 @@ def scribbling(self, trace):
         (broken(LossDynamics, score=infinite), checks.scores_every_row_with_a_finite_number, "finite"),
         (broken(LossDynamics, score=curious), checks.reads_only_what_it_needs, r"`needs` \(losses\)"),
         (broken(LossDynamics, score=scribbling), checks.leaves_the_trace_alone, "leaves the trace"),
+        (broken(LossDynamics, score=naming), checks.reads_only_what_it_needs, r"`needs` \(losses\)"),
+        (
+            broken(LossDynamics, score=wide, scope=Scope.BLOCK),
+            checks.compares_rows_within_its_scope_only,
+            "within their block only",
+        ),
+        (
+            broken(EnsembleDisagreement, score=rash),
+            checks.compares_rows_within_its_scope_only,
+            "weighs what it gathered",
+        ),
         (broken(LossDynamics, __doc__="No references."), checks.is_a_documented_frozen_dataclass, "references"),
     ],
-    ids=["careless", "unseeded", "lying", "inverted", "infinite", "curious", "scribbling", "undocumented"],
+    ids=[
+        "careless",
+        "unseeded",
+        "lying",
+        "inverted",
+        "infinite",
+        "curious",
+        "scribbling",
+        "naming",
+        "wide",
+        "rash",
+        "undocumented",
+    ],
 )
 def test_a_method_that_breaks_its_contract_is_told_how(method, check, message):
     with pytest.raises(ContractError, match=message):

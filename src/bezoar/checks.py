@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from bezoar.core import digest
 from bezoar.core.attack import Poisoned
 from bezoar.core.data import Dataset, Modality, take_inputs
-from bezoar.core.detector import Need, Unit
+from bezoar.core.detector import Gathering, Need, Scope, Unit, scope_of
 from bezoar.core.errors import ContractError, InputError
 from bezoar.core.mitigation import Subject, Suspicion
 from bezoar.core.registry import Group
@@ -253,17 +253,42 @@ def leaves_the_trace_alone(method: type[Any]) -> None:
 
 
 def reads_only_what_it_needs(method: type[Any]) -> None:
-    """What `needs` does not name may hold anything: the scores stay."""
+    """What `needs` does not name may hold anything, but for labels, classes and folds: the scores stay."""
     trace = planted_trace().trace
     parts = {Need.LOSSES: "losses", Need.HELD_OUT: "held_out", Need.FEATURES: "features"}
     unread = [name for need, name in parts.items() if need not in method.needs]
-    blank = dataclasses.replace(trace, **{name: np.zeros_like(getattr(trace, name)) for name in unread})
-    if Need.INPUTS not in method.needs:
-        blank = dataclasses.replace(
-            blank, data=dataclasses.replace(trace.data, inputs=np.zeros_like(trace.data.images))
-        )
+    inputs = trace.data.images if Need.INPUTS in method.needs else np.zeros_like(trace.data.images)
+    numbered = np.arange(len(trace.data)).astype(np.str_)
+    blank = dataclasses.replace(
+        trace,
+        data=dataclasses.replace(trace.data, inputs=inputs, ids=numbered, source=None),
+        **{name: np.zeros_like(getattr(trace, name)) for name in unread},
+    )
     same = np.array_equal(method().score(trace), method().score(blank))
     _promise(method, same, f"reads only its `needs` ({', '.join(method.needs)})")
+
+
+def compares_rows_within_its_scope_only(method: type[Any]) -> None:
+    """Rows outside its `scope` may be there or not; its second step, where it has two, makes its scores."""
+    trace, made = planted_trace().trace, method()
+    scope = scope_of(method)
+    if scope is Scope.SET:
+        return
+    compare = made.gather if isinstance(made, Gathering) else made.score
+    whole = compare(trace)
+    for rows in trace.blocks() if scope is Scope.BLOCK else trace.folds():
+        part = dataclasses.replace(
+            trace,
+            data=trace.data.take(rows),
+            losses=trace.losses[:, rows],
+            held_out=trace.held_out[rows],
+            features=trace.features[rows],
+            fold=trace.fold[rows],
+        )
+        same = np.array_equal(compare(part), whole[rows])
+        _promise(method, same, f"compares rows within their {scope} only, as its `scope` says")
+    if isinstance(made, Gathering):
+        _promise(method, np.array_equal(made.weigh(trace, whole), made.score(trace)), "weighs what it gathered")
 
 
 # Mitigations
@@ -325,6 +350,7 @@ CHECKS: dict[Group, tuple[Check, ...]] = {
         scores_the_same_trace_the_same,
         leaves_the_trace_alone,
         reads_only_what_it_needs,
+        compares_rows_within_its_scope_only,
     ),
     "mitigations": (
         *_EVERY,

@@ -1,7 +1,10 @@
 """Memory, clusters and profiles, as a person asks for them."""
 
+import contextlib
 import json
+import pickle
 import re
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +13,12 @@ import pytest
 
 from bezoar.cli.main import run
 from bezoar.core.errors import UsageError
+from bezoar.core.registry import names
 from bezoar.data.spool import is_mapped
 from bezoar.engine import api
 from bezoar.engine import audit as engine
 from bezoar.learn.recipe import Recipe
+from elsewhere import Posted
 from samples import png
 
 FAST = ("--no-controls", "--detectors", "confident_learning", "--quiet", "--format", "json")
@@ -93,6 +98,21 @@ def test_a_profile_shows_each_stage_and_is_in_the_record(small, tmp_path, capsys
 def test_a_cluster_that_does_not_answer_is_one_line(small, tmp_path, capsys):
     assert audited(small, tmp_path / "out", "--ray", "127.0.0.1:9") == 2
     assert capsys.readouterr().err == "bezoar: 127.0.0.1:9: no Ray cluster answers there.\n"
+
+
+def test_an_audit_whose_shards_are_worked_on_elsewhere_says_the_same(small, tmp_path, monkeypatch):
+    """The audit and its controls: all but trainings, searches and what reads inputs."""
+    everything = ("--controls", "--detectors", ",".join(sorted(names("detectors"))))
+    assert audited(small, tmp_path / "here", *everything) in THROUGH
+    elsewhere = Posted()
+    monkeypatch.setattr("bezoar.engine.shards.spreading", lambda **asked: contextlib.nullcontext(elsewhere))
+    assert audited(small, tmp_path / "elsewhere", *everything) in THROUGH
+    assert told(tmp_path / "elsewhere") == told(tmp_path / "here")
+    rows = [(tmp_path / out / "rows.parquet").read_bytes() for out in ("here", "elsewhere")]
+    assert rows[0] == rows[1]
+    work = Counter(pickle.loads(each)[0].__name__ for each in elsewhere.posted)
+    once = {"decoded_shard": 1, "profiled_shard": 1}
+    assert work == {**once, "embedded_shard": 2 * 2, "scored_part": 2 * (1 + 2 + 2 + 1 + 1)}
 
 
 def test_columns_and_classes_are_told_in_numbers(small, tmp_path):

@@ -23,6 +23,22 @@ def test_blocks_are_the_rows_of_each_fold_and_class_in_order():
     assert [rows.tolist() for rows in trace.blocks()] == expected
 
 
+def test_a_block_has_the_same_number_whichever_other_rows_there_are():
+    trace = planted_trace().trace
+    numbers = [int(trace.block_of(rows[0])) for rows in trace.blocks()]
+    assert numbers == list(range(2 * len(trace.data.classes)))
+    rows = np.flatnonzero((trace.labels == 2) & (trace.fold == 1))
+    part = dataclasses.replace(
+        trace,
+        data=trace.data.take(rows),
+        losses=trace.losses[:, rows],
+        held_out=trace.held_out[rows],
+        features=trace.features[rows],
+        fold=trace.fold[rows],
+    )
+    assert set(part.block_of(slice(None)).tolist()) == {len(trace.data.classes) + 2}
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_features_may_have_any_floating_precision(dtype):
     trace = planted_trace().trace

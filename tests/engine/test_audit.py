@@ -10,7 +10,7 @@ import pytest
 from bezoar.core.errors import InputError, UnknownNameError
 from bezoar.core.report import Certainty, Severity, Status
 from bezoar.data import read
-from bezoar.engine import scoring
+from bezoar.engine import parts, scoring
 from bezoar.engine.audit import audit
 from bezoar.engine.settings import Asked, Settings
 from bezoar.learn.recipe import Recipe
@@ -202,9 +202,9 @@ class Unmade:
     ],
 )
 def test_a_detector_that_breaks_is_a_failed_check_and_stops_no_other(cells, monkeypatch, method, said):
-    real = scoring.lookup
+    real = parts.lookup
     monkeypatch.setattr(scoring, "names", lambda group: {"broken": "", "confident_learning": ""})
-    monkeypatch.setattr(scoring, "lookup", lambda group, name: method if name == "broken" else real(group, name))
+    monkeypatch.setattr(parts, "lookup", lambda group, name: method if name == "broken" else real(group, name))
     report = audit(cells, Settings(controls=False))
     (failed,) = (check for check in report.checks if check.status is Status.FAILED)
     assert failed.name == "detector broken"
@@ -219,7 +219,7 @@ def test_a_plugin_that_does_not_load_is_a_failed_check_unless_it_was_asked_for(c
         raise UnknownNameError("detector 'torn' does not load: no such module.")
 
     monkeypatch.setattr(scoring, "names", lambda group: {"torn": ""})
-    monkeypatch.setattr(scoring, "lookup", lookup)
+    monkeypatch.setattr(parts, "lookup", lookup)
     assert status(audit(cells, Settings(controls=False)))["detector torn"] is Status.FAILED
 
 

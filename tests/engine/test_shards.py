@@ -1,5 +1,6 @@
 """Work by shards: the same wherever it is done, and done once."""
 
+import dataclasses
 import gc
 import hashlib
 import importlib.util
@@ -14,10 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from bezoar.checks import planted_trace
 from bezoar.core.errors import BezoarError, InputError
 from bezoar.engine import shards
+from bezoar.engine.scoring import score_rows
 from bezoar.engine.shards import spreading
+from bezoar.learn.embedding import embed
+from bezoar.learn.picked import Picked
+from bezoar.learn.recipe import Recipe
+from bezoar.learn.training import train
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,32 @@ def slowly(part):
     return counted(part)
 
 
+def scaled(part, common):
+    """Numbers of the shard times what is common."""
+    return {"numbers": counted(part)["squares"] * common["factor"]}
+
+
 def deadly(part):
     """A worker that is killed."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def oddly(part):
+    """Work that fails by itself."""
+    raise ValueError("odd")
+
+
 def parts(folder, n=12):
     return [Part(number, folder / "log") for number in range(n)]
+
+
+def small_network():
+    """A network that saw 300 images once, and 600 in which to look for something."""
+    images = np.random.default_rng(0).integers(0, 256, (600, 1, 8, 8), dtype=np.uint8)
+    labels = np.arange(300) % 3
+    recipe = Recipe(epochs=1)
+    model = train(images[:300], labels, 3, recipe, torch.Generator().manual_seed(0))[0]
+    return model, Picked(images, np.arange(600))
 
 
 def result(given):
@@ -83,8 +110,25 @@ def test_a_cluster_gives_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", place.name)
     with spreading(workers=1) as spread:
         wanted = result(spread(counted, parts(tmp_path)))
+    trace, model, images = planted_trace().trace, *small_network()
+    scores = score_rows(trace, None, lambda share: None)
     with spreading(ray="auto", workers=2) as spread:
         assert result(spread(counted, parts(tmp_path))) == wanted
+        for given, number in zip(spread(scaled, parts(tmp_path), {"factor": np.array(3)}), range(12), strict=True):
+            np.testing.assert_array_equal(given["numbers"], 3 * np.arange(number, number + 1_000) ** 2)
+        # On processors of one kind, to the last digit.
+        for found, expected in zip(
+            embed(model, images, spread, lambda rows: None), model.predict_with_features(images), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
+        found = score_rows(dataclasses.replace(trace), None, lambda share: None, spread=spread)
+        assert found.failed == ()
+        for name, expected in scores.by_detector.items():
+            np.testing.assert_array_equal(found.by_detector[name], expected, err_msg=name)
+        with pytest.raises(ValueError, match="^odd$"):
+            list(spread(oddly, parts(tmp_path)))
+        with pytest.raises(BezoarError, match="^the cluster could not finish.*--resume"):
+            list(spread(deadly, parts(tmp_path, 1)))
     place.cleanup()
     gc.collect()  # Ray leaves files open, which would be held against the test after this one
 
@@ -158,3 +202,37 @@ def test_what_is_done_at_once_is_not_kept(tmp_path):
 def test_a_killed_process_ends_the_work_with_one_line(tmp_path, at_once):
     with pytest.raises(BezoarError, match="was killed.*--resume"), spreading(workers=2) as spread:
         list(spread(deadly, parts(tmp_path)))
+
+
+@dataclass(frozen=True)
+class Patient(Part):
+    """The first shard waits until another one is kept."""
+
+    def wait(self):
+        deadline = time.monotonic() + 20
+        while not list((self.log.parent / "kept").glob("*.npz")):
+            assert time.monotonic() < deadline, "nothing was kept meanwhile"
+            time.sleep(0.01)
+
+
+def after_another(part):
+    if part.number == 0:
+        part.wait()
+    return counted(part)
+
+
+def test_what_ends_before_the_first_shard_is_kept_while_that_goes_on(tmp_path, at_once):
+    with spreading(workers=2, checkpoints=tmp_path / "kept") as spread:
+        shards_ = [Patient(number, tmp_path / "log") for number in range(3)]
+        assert len(list(spread.here(after_another, shards_))) == 3
+
+
+def test_what_is_common_reaches_every_shard_and_decides_what_is_kept(tmp_path, at_once):
+    for factor in (2, 3, 3):
+        for workers in (1, 2):
+            with spreading(workers=workers, checkpoints=tmp_path / "kept") as spread:
+                given = [each["numbers"] for each in spread(scaled, parts(tmp_path, 2), {"factor": np.array([factor])})]
+            assert [numbers.tolist() for numbers in given] == [
+                [factor * i**2 for i in range(first, first + 1_000)] for first in range(2)
+            ]
+    assert len((tmp_path / "log").read_text().split()) == 4

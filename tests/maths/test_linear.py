@@ -1,5 +1,7 @@
 """Top directions and robust distances, against the full SVD and planted outliers."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
@@ -174,6 +176,30 @@ def test_moments_of_the_rest_follow_from_those_of_all_and_of_some():
     np.testing.assert_allclose(rest.mean, x[8:].mean(axis=0))
     np.testing.assert_allclose(rest.scatter, 41 * np.cov(x[8:], rowvar=False))
     np.testing.assert_allclose(rest.about(np.zeros(4)), x[8:].T @ x[8:])
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [(np.float64, 1e-13), (np.float32, 1e-6)])
+def test_a_covariance_merged_from_pieces_is_that_of_all_rows(dtype, precision):
+    """To the stated share of its largest entry, features lying ten spreads away from zero. The oracle is numpy's, in double."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(100_000, 90)) * rng.uniform(0.5, 2, 90) + 10).astype(dtype)
+    parts = linear.pieces(*x.shape)
+    assert len(parts) == 2
+    merged = linear.Moments.together([linear.Moments.of(x[rows]) for rows in parts])
+    expected = np.cov(x.T.astype(np.float64), bias=True)
+    assert np.abs(merged.scatter / merged.count - expected).max() <= precision * expected.max()
+    assert np.abs(merged.mean - x.mean(axis=0, dtype=np.float64)).max() <= precision * 10
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "count"), [(1, 1, 1), (8, 2**20, 1), (9, 2**20, 2), (5, 2**24, 5), (1_000_000, 512, 62), (3, 0, 1)]
+)
+def test_pieces_are_all_rows_in_as_equal_parts_as_can_be(n, d, count):
+    parts = linear.pieces(n, d)
+    assert len(parts) == count
+    assert [row for part in parts for row in (part.start, part.stop)][:: len(parts) * 2 - 1] == [0, n]
+    assert all(before.stop == after.start for before, after in pairwise(parts))
+    assert {part.stop - part.start for part in parts} <= {n // count, -(-n // count)}
 
 
 def test_moments_of_parts_together_are_those_of_all_rows():

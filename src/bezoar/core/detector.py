@@ -28,9 +28,24 @@ class Need(StrEnum):
     INPUTS = "inputs"
 
 
+class Scope(StrEnum):
+    """The rows that a row is compared with."""
+
+    BLOCK = "block"
+    """Those of its fold and class."""
+    FOLD = "fold"
+    """Those of its fold."""
+    SET = "set"
+    """All."""
+
+
 @runtime_checkable
 class RowDetector(Protocol):
-    """Scores the rows of a training set from its trace."""
+    """Scores the rows of a training set from its trace.
+
+    One that compares rows within blocks or folds only may say so by a class attribute ``scope``: parts of a large set are
+    then scored side by side on several machines.
+    """
 
     unit: ClassVar[Unit]
     needs: ClassVar[tuple[Need, ...]]
@@ -38,3 +53,24 @@ class RowDetector(Protocol):
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) finite, higher is more suspicious. The trace stays as it is."""
         ...
+
+
+@runtime_checkable
+class Gathering(RowDetector, Protocol):
+    """Scores rows in two steps, of which only the second one looks beyond the detector's ``scope``.
+
+    ``score(trace)`` is ``weigh(trace, gather(trace))``.
+    """
+
+    def gather(self, trace: Trace) -> NDArray[np.float64]:
+        """(n, w) numbers of each row, from the rows in its scope alone."""
+        ...
+
+    def weigh(self, trace: Trace, gathered: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) scores of all rows from what was gathered of all."""
+        ...
+
+
+def scope_of(method: type[RowDetector]) -> Scope:
+    """The rows that a detector compares a row with; all where it does not say."""
+    return getattr(method, "scope", Scope.SET)

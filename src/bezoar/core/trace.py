@@ -99,3 +99,8 @@ class Trace:
             order = np.argsort(labels, kind="stable")
             for block in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
                 yield rows[block]
+
+    def block_of(self, rows: Any) -> NDArray[np.int64]:
+        """Numbers of the blocks in which rows at an index, an array of indices or a slice are: the same whatever others there are."""
+        numbers: NDArray[np.int64] = self.fold[rows] * len(self.data.classes) + self.labels[rows]
+        return numbers

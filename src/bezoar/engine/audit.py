@@ -97,7 +97,9 @@ class _Audit:
         with self._stage("training"):
             fit = self._fit(self.data, folds, "training")
         with self._stage("scoring"):
-            scores = score_rows(fit.trace, self.settings.detectors, self._teller("scoring"))
+            scores = score_rows(
+                fit.trace, self.settings.detectors, self._teller("scoring"), spread=self.settings.means.spread
+            )
         with self._stage("searching"):
             judgement = judge(fit, scores.by_detector, probes, trusted=self.settings.trusted)
         with self._stage("confirming"):
@@ -133,6 +135,7 @@ class _Audit:
             device=self._device,
             progress=_Share(self._teller(stage), len(data) * self._recipe.epochs),
             checkpoints=None if checkpoints is None else checkpoints / stage,
+            spread=self.settings.means.spread,
         )
 
     def _confirm(self, fit: CrossFit, scores: Scores, judgement: Judgement, rng: np.random.Generator) -> Judgement:
@@ -172,7 +175,8 @@ class _Audit:
         give_back()
         # Scores propose where triggers may be. Which rows of a table are flagged, predictions alone decide.
         image = self.data.modality is Modality.IMAGE
-        scores = score_rows(fit.trace, self.settings.detectors if image else (), lambda share: None)
+        detectors = self.settings.detectors if image else ()
+        scores = score_rows(fit.trace, detectors, lambda share: None, spread=self.settings.means.spread)
         give_back()
         return measure(judge(fit, scores.by_detector, again, trusted=self.settings.trusted), spikes)
 

@@ -6,6 +6,7 @@ double precision, and no copy of the whole array is made.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ _LARGEST_GRAM = 1024
 _LARGEST_COPY = 2**26
 # Numbers that are converted at a time: a block of them stays near the processor.
 _BLOCK = 2**20
+# Numbers in a piece of which moments are counted by themselves.
+_PIECE = 2**23
 # Numbers up to which double precision costs too little to do without.
 _ALWAYS_DOUBLE = 2**17
 # Rows left out are subtracted from the sums unless they outweigh what is left by more than this: then digits would go.
@@ -55,6 +58,8 @@ class Moments:
     @classmethod
     def together(cls, parts: Sequence["Moments"]) -> "Moments":
         """Of the rows of all parts, at least one."""
+        if len(parts) == 1:
+            return parts[0]
         count = sum(part.count for part in parts)
         mean = sum((part.count * part.mean for part in parts[1:]), parts[0].count * parts[0].mean) / count
         scatter = parts[0].about(mean)
@@ -72,6 +77,17 @@ class Moments:
         count = self.count - other.count
         mean = (self.count * self.mean - other.count * other.mean) / count
         return Moments(count, mean, self.about(mean) - other.about(mean))
+
+
+def pieces(n: int, d: int) -> list[slice]:
+    """Slices of as many rows each as nearly as can be, so that n rows (n, d) fall into pieces of at most 8,388,608 numbers.
+
+    Moments of the pieces are those of the rows, but for rounding. Whoever counts them piece by piece gets the same digits,
+    wherever each piece is counted.
+    """
+    count = max(1, min(n, -(-n * d // _PIECE)))
+    ends = [n * number // count for number in range(count + 1)]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def top_directions(features: NDArray[Any], count: int = 1) -> Floats:

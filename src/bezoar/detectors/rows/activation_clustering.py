@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bezoar.core.detector import Need, Unit
+from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Validated
 from bezoar.detectors.rows.geometry import Floats, Rows, block_components, score_blocks
@@ -48,6 +48,7 @@ class ActivationClustering(Validated):
 
     unit: ClassVar[Unit] = Unit.ROW
     needs: ClassVar[tuple[Need, ...]] = (Need.FEATURES,)
+    scope: ClassVar[Scope] = Scope.BLOCK
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) in [0, 1]: excess silhouette of the class, times how clearly and how small a cluster the row is in."""
@@ -59,8 +60,8 @@ class ActivationClustering(Validated):
             split = split_in_two(x)
             if split is None:
                 return 0.0
-            # A stream for each block: clouds do not depend on which block is judged first.
-            rng = np.random.default_rng((self.seed, number))
+            # A stream for each block: clouds do not depend on which is judged first, nor on which others there are.
+            rng = np.random.default_rng((self.seed, int(trace.block_of(rows[0]))))
             excess = excess_silhouette(x, split, rng, draws=self.draws)
             if excess == 0:
                 return 0.0

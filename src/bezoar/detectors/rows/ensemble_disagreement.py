@@ -1,5 +1,6 @@
 """Ensemble disagreement: unlike models that never saw a row agree that its label is another."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,9 +11,10 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from bezoar.core.detector import Need, Unit
+from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Level, Validated
+from bezoar.learn.device import dealt_out
 from bezoar.maths.linear import leading_components
 from bezoar.maths.noise import error_log_odds
 
@@ -55,25 +57,43 @@ class EnsembleDisagreement(Validated):
 
     unit: ClassVar[Unit] = Unit.ROW
     needs: ClassVar[tuple[Need, ...]] = (Need.FEATURES, Need.HELD_OUT)
+    scope: ClassVar[Scope] = Scope.FOLD
 
     def score(self, trace: Trace) -> Floats:
         """(n,) in nats: above 0 where the models together believe another label."""
-        rng = np.random.default_rng(self.seed)
+        return self.weigh(trace, self.gather(trace))
+
+    def gather(self, trace: Trace) -> Floats:
+        """(n, k) sums of the models' bounded log-probabilities."""
         k = len(trace.data.classes)
         total = self._bounded_log(np.exp(trace.held_out.astype(np.float64)), k)
+
+        def judge(part: tuple[Floats, NDArray[np.intp], NDArray[np.bool_]]) -> None:
+            x, rows, judged = part
+            labels = trace.labels[rows]
+            for model in self._models():
+                probabilities = _predict(model, x[~judged], labels[~judged], x[judged], k)
+                total[rows[judged]] += self._bounded_log(probabilities, k)
+
+        dealt_out(judge, self._parts(trace))
+        return total
+
+    def weigh(self, trace: Trace, gathered: Floats) -> Floats:
+        """(n,) scores from those sums."""
+        pooled = gathered / (1 + len(self._models()))
+        return error_log_odds(pooled - np.logaddexp.reduce(pooled, axis=1, keepdims=True), trace.labels)
+
+    def _parts(self, trace: Trace) -> Iterator[tuple[Floats, NDArray[np.intp], NDArray[np.bool_]]]:
+        """What the models see of a fold, its rows, and which of them are judged: each row once."""
         for rows in trace.folds():
             x = leading_components(trace.features[rows], self.components)
             x /= x.std(axis=0).max(initial=0.0) or 1.0
-            labels = trace.labels[rows]
+            # A stream for each fold: parts do not depend on which other folds there are.
+            rng = np.random.default_rng((self.seed, int(trace.fold[rows[0]])))
             # Dealing out the rows in label order gives every part its share of every class.
             part = np.empty(len(rows), dtype=np.intp)
-            part[np.lexsort((rng.random(len(rows)), labels))] = np.arange(len(rows)) % self.parts
-            for judged in (part == p for p in range(self.parts)):
-                for model in self._models():
-                    probabilities = _predict(model, x[~judged], labels[~judged], x[judged], k)
-                    total[rows[judged]] += self._bounded_log(probabilities, k)
-        pooled = total / (1 + len(self._models()))
-        return error_log_odds(pooled - np.logaddexp.reduce(pooled, axis=1, keepdims=True), trace.labels)
+            part[np.lexsort((rng.random(len(rows)), trace.labels[rows]))] = np.arange(len(rows)) % self.parts
+            yield from ((x, rows, part == number) for number in range(self.parts))
 
     def _bounded_log(self, probabilities: Floats, k: int) -> Floats:
         return np.asarray(np.log((1 - self.floor) * probabilities + self.floor / k), dtype=np.float64)

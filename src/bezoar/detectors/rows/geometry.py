@@ -1,6 +1,6 @@
 """The features as several detectors look at them, computed once a trace."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bezoar.core.trace import Trace
 from bezoar.learn.device import dealt_out
-from bezoar.maths.linear import Moments, is_tall, leading_components
+from bezoar.maths.linear import Moments, is_tall, leading_components, pieces
 from bezoar.maths.neighbours import Neighbours, nearest
 
 Floats = NDArray[np.float64]
@@ -60,8 +60,23 @@ def block_moments(trace: Trace, number: int, features: NDArray[Any] | None = Non
     if not _keeps_moments(trace, len(rows)):
         return None
     return trace.shared.once(
-        ("moments", number), lambda: Moments.of(trace.features[rows] if features is None else features)
+        ("moments", number), lambda: _in_pieces(trace.features[rows] if features is None else features)
     )
+
+
+def large_blocks(trace: Trace) -> dict[int, list[Rows]]:
+    """By its number (:meth:`Trace.block_of`), the pieces of each block whose moments several workers had better count."""
+    width = trace.features.shape[1]
+    kept = (rows for rows in _blocks(trace) if _keeps_moments(trace, len(rows)))
+    cut = {int(trace.block_of(rows[0])): [rows[piece] for piece in pieces(len(rows), width)] for rows in kept}
+    return {block: parts for block, parts in cut.items() if len(parts) > 1}
+
+
+def lend_moments(trace: Trace, known: Mapping[int, Moments]) -> None:
+    """Spare those who read a trace the counting of moments that are known, by the numbers of their blocks."""
+    for number, rows in enumerate(_blocks(trace)):
+        if (block := int(trace.block_of(rows[0]))) in known:
+            trace.shared.once(("moments", number), partial(known.__getitem__, block))
 
 
 def fold_neighbours(trace: Trace, k: int, components: int) -> Iterator[tuple[Rows, Neighbours]]:
@@ -103,6 +118,10 @@ def _neighbours(trace: Trace, rows: Rows, k: int, components: int) -> Neighbours
     # On the unit sphere the Euclidean order is the order of angles.
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
     return nearest(np.divide(x, lengths, out=x, where=lengths > 0), k, each=dealt_out)
+
+
+def _in_pieces(features: NDArray[Any]) -> Moments:
+    return Moments.together(dealt_out(lambda piece: Moments.of(features[piece]), pieces(*features.shape)))
 
 
 def _fold_moments(trace: Trace, rows: Rows) -> Moments | None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest as Forest
 
-from bezoar.core.detector import Need, Unit
+from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Validated
 from bezoar.detectors.rows.geometry import Floats, Rows, block_components, score_blocks
@@ -44,6 +44,7 @@ class IsolationForest(Validated):
 
     unit: ClassVar[Unit] = Unit.ROW
     needs: ClassVar[tuple[Need, ...]] = (Need.FEATURES,)
+    scope: ClassVar[Scope] = Scope.BLOCK
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) in (0, 1], 0.5 for rows of classes too small to judge."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bezoar.core.detector import Need, Unit
+from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Positive, Validated
 from bezoar.detectors.rows.geometry import fold_neighbours
@@ -39,6 +39,7 @@ class KnnDisagreement(Validated):
 
     unit: ClassVar[Unit] = Unit.ROW
     needs: ClassVar[tuple[Need, ...]] = (Need.FEATURES,)
+    scope: ClassVar[Scope] = Scope.FOLD
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) in [0, 1]: 1 where all neighbours disagree."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bezoar.core.detector import Need, Unit
+from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Index, Level, Validated
 from bezoar.detectors.rows.geometry import Floats, Rows, block_moments, score_blocks
@@ -43,6 +43,7 @@ class Mahalanobis(Validated):
 
     unit: ClassVar[Unit] = Unit.ROW
     needs: ClassVar[tuple[Need, ...]] = (Need.FEATURES,)
+    scope: ClassVar[Scope] = Scope.BLOCK
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) distance over the class's median distance, higher is more suspicious; 1 in classes of few rows."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bezoar.core.detector import Need, Unit
+from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Validated
 from bezoar.detectors.rows.geometry import Floats, Rows, block_components, score_blocks
@@ -40,6 +40,7 @@ class SpectralSignatures(Validated):
 
     unit: ClassVar[Unit] = Unit.ROW
     needs: ClassVar[tuple[Need, ...]] = (Need.FEATURES,)
+    scope: ClassVar[Scope] = Scope.BLOCK
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) >= 0, 1 for the typical row of a class, 0 for classes too small or without variety."""

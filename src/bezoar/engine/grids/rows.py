@@ -21,7 +21,7 @@ from bezoar.engine.grids.figures import flags, missing, proportion, ranking
 from bezoar.engine.grids.grid import Grid
 from bezoar.engine.grids.kinds import Plan, Task
 from bezoar.engine.grids.results import AUDIT, TRAINING, UNTOUCHED, Cell, Measured, Result
-from bezoar.engine.scoring import FAILURES
+from bezoar.engine.parts import FAILURES
 from bezoar.engine.settings import Settings
 from bezoar.learn.cross_fit import cross_fit
 from bezoar.learn.device import one_thread, resolve
