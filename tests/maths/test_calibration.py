@@ -1,11 +1,13 @@
-"""Calibration, the noise that sure rows show, and the null for labels."""
+"""Calibration, the noise that sure rows show, and the null for labels; both also against the plain way, entry by entry."""
 
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from bezoar.maths.calibration import anchor_noise, anchors, calibrated, honest_null, wrong_label_odds
-from bezoar.maths.stats import benjamini_hochberg
+from bezoar.maths import blocks
+from bezoar.maths import calibration as module
+from bezoar.maths.calibration import Calibrated, anchor_noise, anchors, calibrated, honest_null, wrong_label_odds
+from bezoar.maths.stats import benjamini_hochberg, wilson
 
 N, K = 20_000, 5
 
@@ -22,25 +24,84 @@ def flipped(labels, share, rng):
     return np.where(changed, (labels + rng.integers(1, K, len(labels))) % K, labels), changed
 
 
+def predicted(probabilities):
+    """Predictions that are calibrated as they are."""
+    return Calibrated.at(1.0, np.log(probabilities))
+
+
+def noise_of(probabilities, labels):
+    seen = predicted(probabilities)
+    return anchor_noise(seen.likeliest, seen.sure, labels, probabilities.shape[1])
+
+
+def p_values(probabilities, labels, rates):
+    return honest_null(wrong_label_odds(probabilities, labels, rates), probabilities, rates)
+
+
+def slow_noise(probabilities, labels):
+    """Class by class, from quantiles of all of its rows."""
+    k = probabilities.shape[1]
+    top, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    rates = np.zeros((k, k))
+    for label in np.unique(top):
+        here = sure[top == label]
+        half, quarter, eighth = (
+            labels[(top == label) & (sure >= np.quantile(here, 1 - share))] for share in (0.5, 0.25, 0.125)
+        )
+        if len(half) < 5 or here[here >= np.quantile(here, 0.875)].mean() < 0.8:
+            continue
+        counts = np.bincount(half, minlength=k) * (np.arange(k) != label)
+        smoothed = (counts + 0.5 * counts.sum() / (k - 1)) * (np.arange(k) != label)
+        if smoothed.sum():
+            bounds = [wilson(int((some != label).sum()), len(some)).high for some in (quarter, eighth)]
+            rates[label] = smoothed / smoothed.sum() * min(counts.sum() / len(half), *bounds)
+    return rates
+
+
+def slow_odds(probabilities, rates):
+    """(n, k), of every row and label."""
+    return np.log(probabilities @ rates + 1e-12) - np.log(probabilities + 1e-12)
+
+
+def slow_p(probabilities, labels, rates, *, rounding):
+    """Each row's odds compared with those of all rows and labels, weighed by what is left of their probability."""
+    odds = slow_odds(probabilities, rates)
+    honest = np.maximum(probabilities - probabilities @ rates, 1e-7)
+    honest /= honest.sum(axis=1, keepdims=True)
+    own = odds[np.arange(len(labels)), labels]
+    above = np.array([honest[odds >= level - rounding].sum() for level in own])
+    return np.clip(above, 0.1, len(labels)) / len(labels)
+
+
+def many_classes(rng, n=1500, k=60):
+    """Predictions of which some are sure; a tenth of the rows repeats others to the bit, a tenth is labelled wrongly."""
+    truth = rng.integers(k, size=n)
+    logits = rng.normal(size=(n, k)) + rng.choice([3.0, 8.0, 16.0], (n, 1)) * (np.arange(k) == truth[:, None])
+    logits[: n // 10] = logits[n // 2 : n // 2 + n // 10]
+    labels = np.where(rng.random(n) < 0.1, rng.integers(k, size=n), truth)
+    return softmax(logits, axis=1), labels
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_that_was_put_on_is_taken_off(temperature):
     rng = np.random.default_rng(0)
     probabilities, labels = world(rng, 2.0)
     logs = log_softmax(temperature * np.log(probabilities), axis=1)
-    assert np.abs(calibrated(logs, labels) - probabilities).mean() < 0.01
+    assert np.abs(calibrated(logs, labels).probabilities - probabilities).mean() < 0.01
 
 
 def test_calibration_leaves_the_order_of_classes_alone():
     rng = np.random.default_rng(1)
     probabilities, labels = world(rng, 2.0)
     logs = log_softmax(0.3 * np.log(probabilities), axis=1)
-    assert np.array_equal(calibrated(logs, labels).argmax(axis=1), logs.argmax(axis=1))
+    assert np.array_equal(calibrated(logs, labels).probabilities.argmax(axis=1), logs.argmax(axis=1))
 
 
 def test_anchors_are_the_surest_share_of_every_predicted_class():
     rng = np.random.default_rng(2)
     probabilities, _ = world(rng, 2.0)
-    chosen, top = anchors(probabilities, 0.25), probabilities.argmax(axis=1)
+    seen = predicted(probabilities)
+    chosen, top = anchors(seen.likeliest, seen.sure, 0.25), probabilities.argmax(axis=1)
     for label in range(K):
         here = top == label
         assert chosen[here].mean() == pytest.approx(0.25, abs=0.01)
@@ -53,9 +114,63 @@ def test_the_rate_of_planted_flips_is_read_off_the_sure_rows():
     probabilities, labels = world(rng, 12.0)
     noisy, _ = flipped(labels, 0.05, rng)
     seen = 0.95 * probabilities + 0.05 * (1 - probabilities) / (K - 1)
-    rates = anchor_noise(seen, noisy)
+    rates = noise_of(seen, noisy)
     assert rates.sum(axis=1) == pytest.approx(np.full(K, 0.05), abs=0.02)
     assert np.all(np.diag(rates) == 0)
+
+
+@pytest.mark.parametrize("precision", [np.float64, np.float32])
+@pytest.mark.parametrize("block", [1, 700, 10**6])
+@pytest.mark.parametrize("sparse", [0.0, 1.0], ids=["all pairs", "pairs that were seen"])
+def test_odds_and_p_values_are_those_of_the_plain_way(sparse, block, precision, monkeypatch):
+    monkeypatch.setattr(module, "_SPARSE", sparse)
+    monkeypatch.setattr(blocks, "_BLOCK", block)
+    probabilities, labels = many_classes(np.random.default_rng(8))
+    rates = noise_of(probabilities, labels)
+    assert 0 < np.count_nonzero(rates.any(axis=1)) < len(rates)
+    own = slow_odds(probabilities, rates)[np.arange(len(labels)), labels]
+    np.testing.assert_allclose(wrong_label_odds(probabilities.astype(precision), labels, rates), own, atol=3e-7)
+    p = p_values(probabilities.astype(precision), labels, rates)
+    assert (p >= slow_p(probabilities, labels, rates, rounding=0) * (1 - 1e-6)).all()
+    assert (p <= slow_p(probabilities, labels, rates, rounding=3e-6) * (1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_that_of_quantiles_taken_class_by_class(seed):
+    probabilities, labels = many_classes(np.random.default_rng(seed))
+    np.testing.assert_allclose(noise_of(probabilities, labels), slow_noise(probabilities, labels), rtol=1e-12)
+
+
+def test_equal_rows_have_equal_p_values_in_single_precision_too():
+    """Wherever in its block a row comes to lie."""
+    rng = np.random.default_rng(10)
+    probabilities, labels = many_classes(rng, n=400)
+    order = rng.permutation(4_000) % 400
+    p = p_values(probabilities.astype(np.float32)[order], labels[order], noise_of(probabilities, labels))
+    for row in range(400):
+        assert np.ptp(p[order == row]) == 0
+
+
+@pytest.mark.parametrize("levels", [1, 7, 5_000])
+def test_numbers_are_placed_among_levels_as_by_bisection(levels):
+    """Also below and above all levels, at a level, and next to one."""
+    rng = np.random.default_rng(9)
+    values = np.unique(np.exp(rng.choice([0.01, 10.0], levels) * rng.normal(size=levels)))
+    x = np.concatenate(
+        [values, np.nextafter(values, 0), np.nextafter(values, np.inf), np.exp(9 * rng.normal(size=9_999))]
+    )
+    assert np.array_equal(module._Levels.of(values).up_to(x), np.searchsorted(values, x, side="right"))
+
+
+def test_a_set_without_rows_has_no_p_values():
+    assert p_values(np.ones((0, 3)), np.zeros(0, dtype=np.int64), np.zeros((3, 3))).shape == (0,)
+
+
+def test_the_surest_rows_are_ranked_where_single_precision_calls_them_all_certain():
+    logs = np.log(np.stack([1 - np.geomspace(1e-9, 1e-8, 40), np.geomspace(1e-9, 1e-8, 40)], axis=1)).astype(np.float32)
+    seen = Calibrated.at(1.0, logs)
+    assert (seen.probabilities[:, 0] == 1).all()
+    assert np.flatnonzero(anchors(seen.likeliest, seen.sure, 0.25)).tolist() == list(range(10))
 
 
 @pytest.mark.parametrize("sharpness", [0.3, 1.0])
@@ -63,8 +178,8 @@ def test_honest_ambiguity_is_not_read_as_wrong_labels(sharpness):
     """Labels drawn from the very probabilities, which are rarely sure: at most one row in a thousand is flagged."""
     rng = np.random.default_rng(4)
     probabilities, labels = world(rng, sharpness)
-    rates = anchor_noise(probabilities, labels)
-    p = honest_null(wrong_label_odds(probabilities, rates), labels, probabilities)
+    rates = noise_of(probabilities, labels)
+    p = p_values(probabilities, labels, rates)
     assert benjamini_hochberg(p, 0.05).mean() <= 0.001
 
 
@@ -73,7 +188,7 @@ def test_p_values_of_honest_labels_are_not_too_small():
     rng = np.random.default_rng(5)
     probabilities, labels = world(rng, 4.0)
     rates = np.full((K, K), 0.002) * (1 - np.eye(K))
-    p = honest_null(wrong_label_odds(probabilities, rates), labels, probabilities)
+    p = p_values(probabilities, labels, rates)
     for q in (0.01, 0.05, 0.2):
         assert (p <= q).mean() <= 1.5 * q
 
@@ -83,8 +198,8 @@ def test_p_values_agree_with_labels_drawn_at_random():
     rng = np.random.default_rng(6)
     probabilities, labels = (each[:400] for each in world(rng, 2.0))
     rates = np.full((K, K), 0.01) * (1 - np.eye(K))
-    odds = wrong_label_odds(probabilities, rates)
-    p = honest_null(odds, labels, probabilities)
+    odds = slow_odds(probabilities, rates)
+    p = p_values(probabilities, labels, rates)
     honest = np.maximum(probabilities - probabilities @ rates, 1e-7)
     honest /= honest.sum(axis=1, keepdims=True)
     drawn = []
@@ -103,6 +218,6 @@ def test_planted_flips_have_small_p_values():
     noisy, changed = flipped(labels, 0.05, rng)
     changed &= noisy != labels
     seen = 0.95 * probabilities + 0.05 * (1 - probabilities) / (K - 1)
-    rates = anchor_noise(seen, noisy)
-    p = honest_null(wrong_label_odds(seen, rates), noisy, seen)
+    rates = noise_of(seen, noisy)
+    p = p_values(seen, noisy, rates)
     assert np.median(p[changed]) < 0.001 < np.quantile(p[~changed], 0.05)

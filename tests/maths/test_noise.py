@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bezoar.maths import noise
+from bezoar.maths import blocks, noise
 from bezoar.maths.stats import average_precision
 
 
@@ -93,6 +93,31 @@ def test_flips_of_one_class_rank_above_plain_confidence():
     labels = np.where(flipped, 1, truth)
     plain = average_precision(-held_out[np.arange(6000), labels], flipped)
     assert average_precision(noise.error_log_odds(held_out, labels), flipped) >= plain + 0.3
+
+
+@pytest.mark.parametrize("block", [1, 1_000, 10**6])
+@pytest.mark.parametrize("flips", [0.0, 0.2])
+def test_odds_are_those_of_the_definition_summed_in_logarithms(flips, block, monkeypatch):
+    """All other classes together against the label, those weighed up to which labels of a class were turned."""
+    monkeypatch.setattr(blocks, "_BLOCK", block)
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 5, 900)
+    labels = np.where((truth == 2) & (rng.random(900) < flips), 1, truth)
+    held_out = predictions(truth, 5, rng, confidence=8.0)
+    turned = noise.one_way_flips(slow_joint(held_out, labels))
+    assert turned.any() == (flips > 0)
+    others = held_out + 1.5 * turned[labels]
+    others[np.arange(900), labels] = -np.inf
+    own = held_out[np.arange(900), labels]
+    own = np.logaddexp(own, np.log(0.01)) if turned.any() else own
+    np.testing.assert_allclose(noise.error_log_odds(held_out, labels), np.logaddexp.reduce(others, axis=1) - own)
+
+
+def test_a_class_may_be_believed_in_that_has_no_probability():
+    """Class 1 is never predicted for its own row, so any probability of it is enough, even none."""
+    with np.errstate(divide="ignore"):
+        held_out = np.log([[0.5, 0.0, 0.5], [0.5, 0.0, 0.5], [0.6, 0.0, 0.4], [0.4, 0.0, 0.6]])
+    assert noise.confident_labels(held_out, np.array([0, 1, 0, 2])).tolist() == [1, 1, 0, 2]
 
 
 def test_odds_stay_finite_for_certain_predictions_and_for_a_single_class():

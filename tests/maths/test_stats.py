@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, fisher_exact
+from scipy.stats import binom, binomtest, fisher_exact
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from bezoar.core.errors import ParameterError
@@ -26,6 +26,16 @@ def test_wilson_gives_the_textbook_interval():
     """81 of 263: 0.255 to 0.366 (Newcombe, Statistics in Medicine 17, 1998, table I, method 3)."""
     interval = stats.wilson(81, 263)
     assert (round(interval.low, 4), round(interval.high, 4)) == (0.2553, 0.3662)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 9), (9, 9), (3, 40), (12_345, 10**6)])
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_wilson_agrees_with_scipy_and_touches_its_limits(successes, n, level):
+    interval = stats.wilson(successes, n, level)
+    known = binomtest(successes, n).proportion_ci(level, method="wilson")
+    np.testing.assert_allclose((interval.low, interval.high), (known.low, known.high), rtol=1e-12)
+    assert (interval.low == 0) == (successes == 0)
+    assert (interval.high == 1) == (successes == n)
 
 
 def test_clopper_pearson_gives_the_textbook_interval():

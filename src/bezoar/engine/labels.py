@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from bezoar.core.data import Dataset, Modality
 from bezoar.core.trace import Trace
 from bezoar.learn.fitted import CrossFit
 from bezoar.learn.table_model import Encoding
-from bezoar.maths.calibration import anchor_noise, anchors, calibrated, honest_null, wrong_label_odds
+from bezoar.maths.calibration import Calibrated, anchor_noise, anchors, calibrated, honest_null, wrong_label_odds
 from bezoar.maths.noise import confident_joint, one_way_flips
 from bezoar.maths.stats import Floats, Interval, benjamini_hochberg, conformal_p, poisoned_share, wilson
 from bezoar.maths.subgroups import Subgroup, subgroups
@@ -24,6 +25,8 @@ LEAST_PAIR = 0.02
 """Share of the rows that look like one class and carry another's label, from which that is called systematic."""
 INFORMED = 3.0
 """Standard errors by which models must beat the class frequencies for their doubts to mean anything."""
+ROUNDING = 1e-6
+"""Nats that models which repeat the class frequencies may gain on them by rounding."""
 SYSTEM = 1e-3
 """A subgroup's errors are a system where chance gives so many with at most this probability ..."""
 SYSTEM_LIFT = 4.0
@@ -97,32 +100,31 @@ def judge_labels(
     trusted : clean rows of the same kind; they then are the null.
     """
     trace = fit.trace
-    labels, n = trace.labels, len(trace.labels)
+    labels, n, k = trace.labels, len(trace.labels), len(trace.data.classes)
     counted = ~ignore
-    probabilities = calibrated(trace.held_out, labels)
-    rates = anchor_noise(probabilities[counted], labels[counted])
-    odds = wrong_label_odds(probabilities, rates)
-    if not _informed(probabilities[counted], labels[counted]):
-        return _unjudged(_ranked(scores, odds[np.arange(n), labels]), labels)
+    seen = calibrated(trace.held_out, labels)
+    rates = anchor_noise(seen.likeliest[counted], seen.sure[counted], labels[counted], k)
+    odds = wrong_label_odds(seen.probabilities, labels, rates)
+    own = seen.probabilities[np.arange(n), labels]
+    if not _informed(own[counted], labels[counted]):
+        return _unjudged(_ranked(scores, odds), labels)
     if trusted is None:
-        p = honest_null(odds, labels, probabilities)
+        p = honest_null(odds, seen.probabilities, rates)
     else:
-        p = conformal_p(odds[np.arange(n), labels], _trusted_odds(fit, trusted, rates))
-    groups = _groups(trace, probabilities, counted)
+        p = conformal_p(odds, _trusted_odds(fit, trusted, rates))
+    groups = _groups(trace, seen, counted)
     p = np.where(ignore, 1.0, p)
     flagged = np.zeros(n, dtype=bool)
     flagged[counted] = benjamini_hochberg(p[counted], FALSE_DISCOVERIES)
-    others = probabilities.copy()
-    others[np.arange(n), labels] = -1
-    suggested = np.where(flagged, others.argmax(axis=1), labels)
-    # A flagged label that the models find likelier than any other is no error of the label.
-    flagged &= others.max(axis=1) > probabilities[np.arange(n), labels]
+    # A label that the models find likelier than any other, or no less likely, is no error of the label.
+    flagged &= own < seen.probabilities[np.arange(n), seen.likeliest]
+    suggested = np.where(flagged, seen.likeliest, labels)
     agreed = scores["ensemble_disagreement"] > 0 if "ensemble_disagreement" in scores else None
     return Labels(
-        score=_ranked(scores, odds[np.arange(n), labels]) + _group_bonus(groups, n),
+        score=_ranked(scores, odds) + _group_bonus(groups, n),
         p_value=p,
         flagged=flagged,
-        suggested=np.where(flagged, suggested, labels),
+        suggested=suggested,
         share=poisoned_share(p[counted]),
         agreement=_share(agreed, flagged),
         agreement_control=_share(agreed, counted & ~flagged),
@@ -131,14 +133,15 @@ def judge_labels(
     )
 
 
-def _informed(probabilities: Floats, labels: NDArray[np.int64]) -> bool:
+def _informed(own: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> bool:
     """Whether models foretell labels that they never saw better than the class frequencies do, beyond chance.
 
-    Where they don't, sure but worthless predictions contradict every other label.
+    Where they don't, sure but worthless predictions contradict every other label. `own` are the (n,) probabilities of the
+    rows' labels.
     """
-    frequencies = np.bincount(labels, minlength=probabilities.shape[1]) / max(1, len(labels))
-    gain = np.log(probabilities[np.arange(len(labels)), labels] + 1e-12) - np.log(frequencies[labels])
-    return bool(len(labels) and gain.mean() > INFORMED * gain.std() / len(labels) ** 0.5)
+    frequencies = np.bincount(labels) / max(1, len(labels))
+    gain = np.log(own.astype(np.float64) + 1e-12) - np.log(frequencies[labels])
+    return bool(len(labels) and gain.mean() > ROUNDING + INFORMED * gain.std() / len(labels) ** 0.5)
 
 
 def _unjudged(score: Floats, labels: NDArray[np.int64]) -> Labels:
@@ -160,8 +163,7 @@ def _unjudged(score: Floats, labels: NDArray[np.int64]) -> Labels:
 def _trusted_odds(fit: CrossFit, trusted: Dataset, rates: Floats) -> Floats:
     """The odds of trusted rows' own labels, by models that saw none of them."""
     logs = np.mean([model.predict(trusted.inputs) for model in fit.models], axis=0)
-    probabilities = calibrated(logs, trusted.labels)
-    return wrong_label_odds(probabilities, rates)[np.arange(len(trusted)), trusted.labels]
+    return wrong_label_odds(calibrated(logs, trusted.labels).probabilities, trusted.labels, rates)
 
 
 def _ranked(scores: Mapping[str, Floats], odds: Floats) -> Floats:
@@ -187,23 +189,29 @@ def _pairs(
     trace: Trace, counted: NDArray[np.bool_], flagged: NDArray[np.bool_], suggested: NDArray[np.int64]
 ) -> tuple[Pair, ...]:
     """Pairs of classes confused one way only, by five flagged rows or more that are a share worth the name."""
-    one_way = one_way_flips(confident_joint(trace.held_out[counted], trace.labels[counted]), alpha=0.01)
+    labels, k = trace.labels, len(trace.data.classes)
+    sizes = np.bincount(labels[counted], minlength=k)
+    cells, found = np.unique(labels[flagged] * k + suggested[flagged], return_counts=True)
+    given, true = np.divmod(cells[found >= np.maximum(5, LEAST_PAIR * sizes[cells % k])], k)
+    if not len(given):
+        return ()
+    # All rows are looked at where they lie: a copy of them would be large.
+    rows = slice(None) if counted.all() else counted
+    one_way = one_way_flips(confident_joint(trace.held_out[rows], labels[rows]), alpha=0.01)[given, true] > 0
     pairs = [
-        Pair(given=int(given), true=int(true), rows=rows)
-        for given, true in np.argwhere(one_way > 0)
-        if len(rows := np.flatnonzero(flagged & (trace.labels == given) & (suggested == true)))
-        >= max(5, LEAST_PAIR * (counted & (trace.labels == true)).sum())
+        Pair(given=int(own), true=int(other), rows=np.flatnonzero(flagged & (labels == own) & (suggested == other)))
+        for own, other in zip(given[one_way], true[one_way], strict=True)
     ]
     return tuple(sorted(pairs, key=lambda pair: -len(pair.rows)))
 
 
-def _groups(trace: Trace, probabilities: Floats, counted: NDArray[np.bool_]) -> tuple[Subgroup, ...]:
+def _groups(trace: Trace, seen: Calibrated, counted: NDArray[np.bool_]) -> tuple[Subgroup, ...]:
     """Subgroups of a table by how often sure predictions are contradicted beyond what they promise."""
     if trace.data.modality is not Modality.TABLE:
         return ()
     return subgroups(
         Encoding.of(trace.data.table).codes(trace.data.table),
-        events=probabilities.argmax(axis=1) != trace.labels,
-        expected=1 - probabilities.max(axis=1),
-        looked_at=anchors(probabilities) & counted,
+        events=seen.likeliest != trace.labels,
+        expected=1 - seen.sure,
+        looked_at=anchors(seen.likeliest, seen.sure) & counted,
     )

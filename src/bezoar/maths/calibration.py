@@ -1,12 +1,14 @@
 """Held-out probabilities made honest, the label noise that they show, and a null for labels that follows from both."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.sparse import csr_array
 
+from bezoar.maths.blocks import by_blocks
 from bezoar.maths.stats import Floats, wilson
 
 ANCHOR_SHARES = (0.5, 0.25, 0.125)
@@ -19,12 +21,56 @@ _LEAST = 1e-12
 """Added to probabilities whose logarithm is taken."""
 _FITTED_ON = 4_000_000
 """Probabilities that a temperature is fitted on, at most: one number needs no more."""
-_BLOCK = 2_000_000
-"""Odds that are counted at a time: bounds memory where classes are many."""
+_NEAR = 2**13
+"""Numbers that stay near the processor from one step to the next."""
+_LEAST_HONEST = 1e-7
+"""Of the probability of a label, what is left to honest ones at least where wrong ones account for it."""
+_ROUNDING = 1e-6
+"""By which log odds that should be equal may differ."""
+_SPARSE = 0.05
+"""Share of class pairs with a rate of their own up to which it pays to add them one at a time."""
+_CELLS_A_LEVEL = 16
+"""Of the grid in which odds are placed among levels."""
 
 
-def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Floats:
-    """Probabilities (n, k) at the temperature that makes the labels likeliest.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Calibrated:
+    """What predictions say once they are honest.
+
+    Parameters
+    ----------
+    probabilities : (n, k) in the precision of the predictions: where classes are many, they are large.
+    likeliest : (n,) class.
+    sure : (n,) its probability, in double precision: near 1, single precision has too few numbers to rank rows by.
+    """
+
+    probabilities: NDArray[Any]
+    likeliest: NDArray[np.intp]
+    sure: Floats
+
+    @classmethod
+    def at(cls, temperature: float, log_probabilities: NDArray[Any]) -> "Calibrated":
+        """The softmax of log-probabilities (n, k) over a temperature."""
+        n, k = log_probabilities.shape
+        probabilities = np.empty((n, k), dtype=log_probabilities.dtype)
+        likeliest, sure = np.empty(n, dtype=np.intp), np.empty(n)
+
+        def judge(rows: slice) -> None:
+            logs = np.multiply(log_probabilities[rows], 1 / temperature, dtype=np.float64)
+            likeliest[rows] = log_probabilities[rows].argmax(axis=1)
+            logs -= logs[np.arange(len(logs)), likeliest[rows], None]
+            powers = np.exp(logs, out=logs)
+            sums = powers.sum(axis=1)
+            sure[rows] = 1 / sums
+            np.divide(powers, sums[:, None], out=probabilities[rows], casting="same_kind")
+
+        for _ in by_blocks(judge, n, k):
+            pass
+        return cls(probabilities=probabilities, likeliest=likeliest, sure=sure)
+
+
+def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Calibrated:
+    """Probabilities at the temperature that makes the labels likeliest.
 
     Parameters
     ----------
@@ -38,26 +84,33 @@ def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Fl
     # Rows at even steps, so that a set in the order of its classes is fitted on all of them.
     step = -(-log_probabilities.size // _FITTED_ON)
     some, own = log_probabilities[::step].astype(np.float64), labels[::step]
-    rows = np.arange(len(own))
+    some -= some.max(axis=1, keepdims=True)
+    own_logs = some[np.arange(len(own)), own]
+    blocks = np.array_split(some, -(-some.size // _NEAR))
 
     def loss(log_temperature: float) -> float:
-        return float(-log_softmax(some / np.exp(log_temperature), axis=1)[rows, own].mean())
+        cold = np.exp(-log_temperature)
+        sums = np.concatenate([np.exp(block * cold).sum(axis=1) for block in blocks])
+        return float((np.log(sums) - own_logs * cold).mean())
 
     best = minimize_scalar(loss, bounds=(-1.6, 1.6), method="bounded").x
-    return np.asarray(softmax(log_probabilities.astype(np.float64) / np.exp(best), axis=1))
+    return Calibrated.at(float(np.exp(best)), log_probabilities)
 
 
-def anchors(probabilities: Floats, share: float = 0.5) -> NDArray[np.bool_]:
-    """(n,) the `share` of each predicted class's rows that the prediction is surest of."""
-    top, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    chosen = np.zeros(len(top), dtype=bool)
-    for label in np.unique(top):
-        rows = np.flatnonzero(top == label)
-        chosen[rows] = sure[rows] >= np.quantile(sure[rows], 1 - share)
+def anchors(likeliest: NDArray[np.intp], sure: Floats, share: float = 0.5) -> NDArray[np.bool_]:
+    """(n,) the `share` of each predicted class's rows that the prediction is surest of.
+
+    Parameters
+    ----------
+    likeliest, sure : (n,) of :class:`Calibrated`.
+    """
+    chosen = np.zeros(len(likeliest), dtype=bool)
+    for rows in _by_class(likeliest):
+        chosen[rows[_surest(sure[rows], share)]] = True
     return chosen
 
 
-def anchor_noise(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
+def anchor_noise(likeliest: NDArray[np.intp], sure: Floats, labels: NDArray[np.int64], k: int) -> Floats:
     """How often a row that surely looks like class i carries label j instead, (k, k), 0 on the diagonal.
 
     Wrong labels strike sure rows as often as any; honest ambiguity fades as predictions grow surer. So the rate among
@@ -65,16 +118,20 @@ def anchor_noise(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
     and a class whose surest rows are not sure says nothing about wrong labels. Half a pseudo-count of a class's average
     keeps pairs that were never seen above 0, as far as the class has any wrong label.
 
+    Parameters
+    ----------
+    likeliest, sure : (n,) of :class:`Calibrated`.
+    labels : (n,).
+    k : classes.
+
     References
     ----------
     Patrini et al., "Making deep neural networks robust to label noise", CVPR 2017, section 4.1 (anchor points).
     """
-    k = probabilities.shape[1]
-    top, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    nested = [anchors(probabilities, share) for share in ANCHOR_SHARES]
     rates = np.zeros((k, k))
-    for label in range(k):
-        widest, *inner = (np.flatnonzero(chosen & (top == label)) for chosen in nested)
+    for rows in _by_class(likeliest):
+        label = likeliest[rows[0]]
+        widest, *inner = (rows[_surest(sure[rows], share)] for share in ANCHOR_SHARES)
         if len(widest) < 5 or sure[inner[-1]].mean() < LEAST_SURE:
             continue
         counts = np.bincount(labels[widest], minlength=k).astype(np.float64)
@@ -87,42 +144,154 @@ def anchor_noise(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
     return rates
 
 
-def wrong_label_odds(probabilities: Floats, rates: Floats) -> Floats:
-    """Log odds, for each row and each label it could carry, that the label is wrong rather than honest, (n, k).
-
-    Bayes: wrong labels come from a look-alike class at the anchors' rate, and all labels, wrong ones included, come at
-    the calibrated probability.
-    """
-    # Most classes of a large set have no errors to add.
-    noisy = rates.any(axis=1)
-    wrong = probabilities[:, noisy] @ rates[noisy]
-    return np.asarray(np.log(wrong + _LEAST) - np.log(probabilities + _LEAST))
+def _by_class(likeliest: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """The rows of each predicted class that has any."""
+    # Small whole numbers are sorted in one pass.
+    order = np.argsort(likeliest.astype(np.min_scalar_type(likeliest.max(initial=0))), kind="stable")
+    sizes = np.bincount(likeliest)
+    return [rows for rows in np.split(order, np.cumsum(sizes)[:-1]) if len(rows)]
 
 
-def honest_null(odds: Floats, labels: NDArray[np.int64], probabilities: Floats) -> Floats:
-    """(n,) p-values of the rows' own labels if all labels were honest.
+def _surest(sure: Floats, share: float) -> NDArray[np.bool_]:
+    """Which of these are no less than their quantile."""
+    place = int(np.ceil((1 - share) * (len(sure) - 1)))
+    return np.asarray(sure >= np.partition(sure, place)[place])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _WrongLabels:
+    """How probably a row has a label that is wrong: by rates from a look-alike class to a label.
 
     Parameters
     ----------
-    odds : (n, k) from :func:`wrong_label_odds`.
-    labels : (n,).
+    usual : (k,) a rate of each class.
+    others : (k, k) what is to be added to that, by label and class.
+    """
+
+    usual: Floats
+    others: Floats | csr_array
+
+    @classmethod
+    def at(cls, rates: Floats) -> "_WrongLabels":
+        """By these rates (k, k). Few pairs of a thousand classes have been seen: the others of a class share a rate."""
+        usual = np.median(rates, axis=1)
+        others = (rates - usual[:, None]).T
+        if np.count_nonzero(others) <= _SPARSE * others.size:
+            return cls(usual, csr_array(others))
+        return cls(np.zeros_like(usual), rates.T)
+
+    def shares(self, probabilities: Floats) -> Floats:
+        """(k, m) of the probability of each label, from the probabilities (k, m) of the classes."""
+        shares = np.asarray(self.others @ probabilities)
+        shares += self.usual @ probabilities
+        return shares
+
+    def share_of(self, labels: NDArray[np.int64], probabilities: NDArray[Any]) -> Floats:
+        """(m,) of the probability of one label a row."""
+        return np.asarray(probabilities @ self.usual + (self.others[labels] * probabilities).sum(axis=1))
+
+
+def wrong_label_odds(probabilities: NDArray[Any], labels: NDArray[np.int64], rates: Floats) -> Floats:
+    """Log odds that a row's label is wrong rather than honest, (n,).
+
+    Bayes: wrong labels come from a look-alike class at the anchors' rate, and all labels, wrong ones included, come at
+    the calibrated probability.
+
+    Parameters
+    ----------
     probabilities : (n, k) calibrated.
+    labels : (n,).
+    rates : (k, k) from :func:`anchor_noise`.
+    """
+    noise = _WrongLabels.at(rates)
+
+    def odds(rows: slice) -> Floats:
+        block, own = probabilities[rows].astype(np.float64), labels[rows]
+        return np.asarray(np.log(_odds(noise.share_of(own, block), block[np.arange(len(own)), own])))
+
+    return np.concatenate(list(by_blocks(odds, *probabilities.shape)))
+
+
+def honest_null(odds: Floats, probabilities: NDArray[Any], rates: Floats) -> Floats:
+    """(n,) p-values of the rows' own labels if all labels were honest.
 
     The null distribution is that of the odds when each row draws its label from its calibrated probabilities less the
     share that wrong labels put there: a parametric bootstrap, taken in expectation rather than by drawing. None is
     smaller than :data:`SMALLEST` expected rows: beyond that the calibration is not to be trusted.
+
+    Odds that differ by rounding alone count as equal. Shares of labels are computed in double precision and sums are
+    kept in it, all else is in the precision of the probabilities.
+
+    Parameters
+    ----------
+    odds : (n,) from :func:`wrong_label_odds`.
+    probabilities : (n, k) calibrated.
+    rates : (k, k) from :func:`anchor_noise`.
     """
-    n, k = odds.shape
-    own = odds[np.arange(n), labels]
-    levels = np.unique(own)
+    noise = _WrongLabels.at(rates)
+    precision = probabilities.dtype
+    distinct, level = np.unique(np.exp(odds - _ROUNDING).astype(precision), return_inverse=True)
+    levels = _Levels.of(distinct)
+
+    def drawn(rows: slice) -> tuple[NDArray[np.int32], Floats]:
+        block = np.ascontiguousarray(probabilities[rows].T)
+        wrong = noise.shares(block.astype(np.float64)).astype(precision)
+        places = levels.up_to(_odds(wrong, block).ravel())
+        honest = np.maximum(np.subtract(block, wrong, out=wrong), _LEAST_HONEST, out=wrong)
+        return places, (honest / honest.sum(axis=0, dtype=np.float64)).ravel()
+
     # How many honest rows are expected from each level up to the next, and below the lowest first of all.
-    expected = np.zeros(len(levels) + 1)
-    rows = max(1, _BLOCK // k)
-    for block in (slice(start, start + rows) for start in range(0, n, rows)):
-        wrong = np.exp(odds[block]) * (probabilities[block] + _LEAST) - _LEAST
-        honest = np.maximum(probabilities[block] - wrong, 1e-7)
-        honest /= honest.sum(axis=1, keepdims=True)
-        place = np.searchsorted(levels, odds[block].ravel(), side="right")
-        expected += np.bincount(place, weights=honest.ravel(), minlength=len(expected))
+    expected = np.zeros(len(distinct) + 1)
+    for places, honest in by_blocks(drawn, *probabilities.shape):
+        np.add.at(expected, places, honest)
     above = np.cumsum(expected[:0:-1])[::-1]
-    return np.asarray(np.clip(above[np.searchsorted(levels, own)], SMALLEST, n) / n)
+    return np.asarray(np.clip(above[level], SMALLEST, len(odds)) / max(1, len(odds)))
+
+
+def _odds(wrong: NDArray[Any], probabilities: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray((wrong + _LEAST) / (probabilities + _LEAST))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Levels:
+    """Rising positive numbers among which others are placed: by a grid, and by bisection where a cell holds a level.
+
+    The cell of a number is its leading bits, which never fall where numbers rise. Such a grid is even in the logarithm,
+    near enough, which thus need not be taken.
+
+    Parameters
+    ----------
+    values : (m,).
+    lowest : all bits of the first of them.
+    dropped : bits at the end of a number that don't matter for its cell.
+    before : (cells,) levels in the cells before this one; -1 where this one holds some.
+    """
+
+    values: NDArray[Any]
+    lowest: int
+    dropped: int
+    before: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "_Levels":
+        """Of these numbers (m,), rising."""
+        bits = _bits(values) if len(values) else np.zeros(1, dtype=np.int32)
+        lowest, span = int(bits[0]), int(bits[-1] - bits[0])
+        dropped = max(0, span.bit_length() - (_CELLS_A_LEVEL * len(values)).bit_length())
+        held = np.bincount(bits[: len(values)] - lowest >> dropped, minlength=(span >> dropped) + 1)
+        return cls(values, lowest, dropped, np.where(held, -1, np.cumsum(held)).astype(np.int32))
+
+    def up_to(self, x: NDArray[Any]) -> NDArray[np.int32]:
+        """How many of the levels are at most x, for each (n,)."""
+        cells = _bits(x)
+        cells -= self.lowest
+        cells >>= self.dropped
+        found = self.before.take(np.clip(cells, 0, len(self.before) - 1, out=cells))
+        doubtful = np.flatnonzero(found < 0)
+        found[doubtful] = np.searchsorted(self.values, x[doubtful], side="right")
+        return found
+
+
+def _bits(x: NDArray[Any]) -> NDArray[np.int32]:
+    """(n,) of positive numbers in single precision."""
+    return x.astype(np.float32).view(np.int32)

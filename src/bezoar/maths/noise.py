@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from bezoar.maths.blocks import by_blocks
 from bezoar.maths.stats import Interval, holm, wilson
 
 Floats = NDArray[np.float64]
@@ -45,11 +46,12 @@ def confident_labels(held_out: NDArray[Any], labels: NDArray[np.int64]) -> NDArr
 
     Parameters and reference as :func:`class_thresholds`; equation 1.
     """
-    probabilities = np.exp(held_out.astype(np.float64))
-    # The mean of equal numbers can round to above them.
-    confident = probabilities >= class_thresholds(held_out, labels) - _ROUNDING
-    best = np.where(confident, probabilities, -1.0).argmax(axis=1)
-    return np.where(confident.any(axis=1), best, -1)
+    thresholds = class_thresholds(held_out, labels)
+
+    def believed(rows: slice) -> NDArray[np.int64]:
+        return _most_confident(np.exp(held_out[rows], dtype=np.float64), thresholds)
+
+    return np.concatenate(list(by_blocks(believed, *held_out.shape)))
 
 
 def confident_joint(held_out: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -63,11 +65,7 @@ def confident_joint(held_out: NDArray[Any], labels: NDArray[np.int64]) -> NDArra
     -------
     (k, k).
     """
-    k = held_out.shape[1]
-    believed = confident_labels(held_out, labels)
-    counted = believed >= 0
-    cells = labels[counted] * k + believed[counted]
-    return np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
+    return _joint(confident_labels(held_out, labels), labels, held_out.shape[1])
 
 
 def noise_joint(held_out: NDArray[Any], labels: NDArray[np.int64]) -> Floats:
@@ -150,12 +148,47 @@ def error_log_odds(held_out: NDArray[Any], labels: NDArray[np.int64]) -> Floats:
     n, k = held_out.shape
     if k < 2:
         return np.zeros(n)
-    log_p = np.clip(held_out.astype(np.float64), _LEAST_LOG_P, 0.0)
-    flips = one_way_flips(confident_joint(log_p, labels))
-    rows = np.arange(n)
-    own = log_p[rows, labels]
+    thresholds = class_thresholds(held_out, labels)
+
+    def judged(rows: slice) -> tuple[NDArray[np.int64], Floats]:
+        probabilities = np.exp(_clipped(held_out[rows]), dtype=np.float64)
+        places = np.arange(len(probabilities)), labels[rows]
+        own = probabilities[places]
+        probabilities[places] = 0.0
+        others = np.log(probabilities.sum(axis=1))
+        probabilities[places] = own
+        return _most_confident(probabilities, thresholds), others
+
+    believed, others = map(np.concatenate, zip(*by_blocks(judged, n, k), strict=True))
+    own = _clipped(held_out[np.arange(n), labels]).astype(np.float64)
+    flips = _FLIP_WEIGHT * one_way_flips(_joint(believed, labels, k))
     if flips.any():
+        turned = np.flatnonzero(np.isin(labels, np.nonzero(flips)[0]))
+
+        def weighted(some: slice) -> Floats:
+            given = labels[turned[some]]
+            log_p = _clipped(held_out[turned[some]]) + flips[given]
+            log_p[np.arange(len(given)), given] = -np.inf
+            return np.asarray(np.log(np.exp(log_p, out=log_p).sum(axis=1)))
+
+        others[turned] = np.concatenate(list(by_blocks(weighted, len(turned), k)))
         own = np.logaddexp(own, np.log(_LEAST_OWN))
-    others = log_p + _FLIP_WEIGHT * flips[labels]
-    others[rows, labels] = -np.inf
-    return np.asarray(np.logaddexp.reduce(others, axis=1) - own, dtype=np.float64)
+    return np.asarray(others - own)
+
+
+def _clipped(log_probabilities: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(np.clip(log_probabilities, _LEAST_LOG_P, 0.0))
+
+
+def _most_confident(probabilities: Floats, thresholds: Floats) -> NDArray[np.int64]:
+    """(m,) the likeliest class at or above its threshold, -1 where none. The probabilities (m, k) are spent."""
+    # The mean of equal numbers can round to above them.
+    np.copyto(probabilities, -1.0, where=probabilities < thresholds - _ROUNDING)
+    best = probabilities.argmax(axis=1)
+    return np.where(probabilities[np.arange(len(best)), best] >= 0, best, -1)
+
+
+def _joint(believed: NDArray[np.int64], labels: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    counted = believed >= 0
+    cells = labels[counted] * k + believed[counted]
+    return np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from bezoar.core.errors import ParameterError
 
@@ -51,8 +51,13 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     0.278
     """
     _require_counts(successes, n, level)
-    ends = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
-    return Interval(successes / n, float(ends.low), float(ends.high), n)
+    z = float(special.ndtri((1 + level) / 2))
+    rate = successes / n
+    middle = (successes + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * (n * rate * (1 - rate) + z**2 / 4) ** 0.5
+    # Rounding must not take an end off the limit that it lies at.
+    low, high = 0.0 if successes == 0 else middle - half, 1.0 if successes == n else middle + half
+    return Interval(rate, low, high, n)
 
 
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
