@@ -16,11 +16,12 @@ from bezoar.core.registry import lookup, names
 from bezoar.core.trace import Trace
 from bezoar.detectors.rows.activation_clustering import ActivationClustering
 from bezoar.detectors.rows.confident_learning import ConfidentLearning
-from bezoar.detectors.rows.duplicates import Duplicates, contradictions, near_twins, rounded_groups
+from bezoar.detectors.rows.duplicates import Duplicates, contradictions, near_twins
 from bezoar.detectors.rows.ensemble_disagreement import EnsembleDisagreement
 from bezoar.detectors.rows.isolation_forest import IsolationForest
 from bezoar.detectors.rows.knn_disagreement import KnnDisagreement
 from bezoar.detectors.rows.loss_dynamics import LossDynamics
+from bezoar.detectors.rows.near_rows import near_rows
 from bezoar.detectors.rows.spectral_signatures import SpectralSignatures
 from bezoar.maths.hashing import near_pairs, perceptual_hashes
 from bezoar.maths.stats import auroc
@@ -258,7 +259,11 @@ def test_contradictions_lists_the_groups_of_equal_inputs_with_several_labels():
     assert [rows.tolist() for rows in groups] == [[0, 3]]
 
 
-def test_table_rows_are_twins_after_rounding_case_and_blanks_with_missing_cells_equal():
+def near(table, grain=0.01):
+    return near_rows(table, np.arange(len(table)), grain).tolist()
+
+
+def test_table_rows_are_twins_within_a_grain_case_and_blanks_aside_with_missing_cells_equal():
     table = pa.table(
         {
             "age": pa.array([30.0, 30.001, None, None, 55.0, 70.0, 10.0]),
@@ -266,15 +271,79 @@ def test_table_rows_are_twins_after_rounding_case_and_blanks_with_missing_cells_
             "empty": pa.array([None] * 7, type=pa.float64()),
         }
     )
-    groups = rounded_groups(table)
-    assert groups[0] == groups[1]
-    assert groups[2] == groups[3]
-    assert len(set(groups.tolist())) == 5
+    assert near(table) == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("shift", np.linspace(0, 1, 11))
+def test_no_rounding_step_comes_between_two_rows(shift):
+    """An interquartile range of 50: 0.4 apart is within a hundredth of it wherever the pair lies, 0.6 is not."""
+    cells = np.append(np.arange(101.0) * 1.0001, [30 + shift, 30.4 + shift, 80 + shift, 80.6 + shift])
+    pairs = near(pa.table({"x": cells, "kind": ["a"] * 101 + ["b"] * 4}))
+    assert pairs == [[101, 102]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_near_table_rows_are_those_of_all_pairs_compared(seed):
+    """Numbers, whole numbers, texts, truth values and gaps; a quarter of the rows are copies with a little noise."""
+    rng = np.random.default_rng(seed)
+    n = 240
+    length, steps = rng.lognormal(size=n), rng.poisson(3, n)
+    copies, originals = rng.choice(n, n // 4, replace=False), rng.integers(0, n, n // 4)
+    spread = np.subtract(*np.quantile(length, [0.75, 0.25]))
+    length[copies] = length[originals] + rng.uniform(-0.02, 0.02, n // 4) * spread
+    steps[copies] = steps[originals]
+    length[rng.random(n) < 0.1] = np.nan
+    length[:6] = [np.inf, -np.inf, np.inf, np.nan, 1e300, 1e300]
+    towns = rng.choice(["Ulm", "ulm", " Bern", "Bern"], n)
+    towns[copies] = towns[originals]
+    table = pa.table(
+        {"length": length, "steps": steps, "town": pa.array(towns).dictionary_encode(), "fresh": towns == "Ulm"}
+    )
+    known = np.isfinite(length)
+    spread = np.subtract(*np.quantile(length[known], [0.75, 0.25]))
+
+    def agree(i, j):
+        same = length[i] == length[j] or (np.isnan(length[i]) and np.isnan(length[j]))
+        close = known[i] and known[j] and abs(length[i] - length[j]) <= 0.01 * spread
+        words = towns[i].strip().casefold() == towns[j].strip().casefold() and (towns[i] == "Ulm") == (
+            towns[j] == "Ulm"
+        )
+        return (same or close) and steps[i] == steps[j] and words
+
+    pairs = [[i, j] for i in range(n) for j in range(i + 1, n) if agree(i, j)]
+    assert len(pairs) > 10
+    assert near(table) == pairs
 
 
 @pytest.mark.parametrize("cells", [[1e308, -1e308, 0.0, 1.0], [np.inf, -np.inf, np.nan, 1.0], [0, 0, 0, 2**62]])
 def test_extreme_numbers_in_a_table_raise_no_warning(cells):
-    assert len(rounded_groups(pa.table({"x": cells}))) == 4
+    equal = [[i, j] for i in range(4) for j in range(i + 1, 4) if cells[i] == cells[j]]
+    assert set(map(tuple, equal)) <= set(map(tuple, near(pa.table({"x": cells}))))
+
+
+@pytest.mark.parametrize(
+    "table", [pa.table({}), pa.table({"x": pa.array([], pa.float64()), "y": pa.array([], pa.string())})]
+)
+def test_a_table_without_rows_or_columns_has_no_twins(table):
+    assert near(table) == []
+
+
+def test_twins_of_table_rows_are_counted_with_their_equals():
+    """Rows 0 to 2 are equal, 3 differs in a blank and 4 in a grain of its number, 5 is another row."""
+    table = pa.table({"x": [*[7.0] * 4, 7.001, 9.0, *range(20, 120)], "word": ["a"] * 3 + ["a "] + ["a"] * 102})
+    labels = np.zeros(106, dtype=int)
+    labels[[2, 4]] = 1
+    trace = Trace(
+        data=Dataset(inputs=table, labels=labels, classes=("a", "b"), ids=np.arange(106).astype(str)),
+        losses=np.zeros((1, 106), np.float32),
+        held_out=np.zeros((106, 2), np.float32),
+        features=np.zeros((106, 1), np.float32),
+        fold=np.zeros(106, dtype=int),
+    )
+    scores = Duplicates().score(trace)
+    # Of two equal twins, one, one and two have another label; of four near twins two and three.
+    assert scores[:5] == pytest.approx([2 + 1 / 3, 2 + 1 / 3, 2 + 2 / 3, 1 + 2 / 5, 1 + 3 / 5])
+    assert (scores[5:] == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -165,8 +165,8 @@ def _measured(
 def _wanted(ends: NDArray[np.intp], counts: NDArray[np.intp], limit: int) -> NDArray[np.bool_]:
     """Which pairs their row at this end still needs: the first of each row, until it has `limit`."""
     order = np.argsort(ends, kind="stable")
-    ranked = ends[order]
-    rank = np.arange(len(ends)) - np.searchsorted(ranked, ranked)
+    ranked, place = ends[order], np.arange(len(ends))
+    rank = place - np.maximum.accumulate(np.where(np.diff(ranked, prepend=-1) > 0, place, 0))
     wanted = np.empty(len(ends), dtype=bool)
     wanted[order] = rank < limit - counts[ranked]
     return wanted

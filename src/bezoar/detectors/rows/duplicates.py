@@ -4,36 +4,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
 
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Index, Level, Validated
+from bezoar.detectors.rows.near_rows import near_rows
 from bezoar.maths.hashing import near_pairs, perceptual_hashes
-
-# Cells are rounded to this share of a column's spread.
-_GRAIN = 0.01
 
 
 def equal_groups(data: Dataset) -> NDArray[np.int64]:
     """(n,) group numbers: rows with equal inputs share one."""
     numbers: dict[bytes, int] = {}
     return np.array([numbers.setdefault(row, len(numbers)) for row in data.input_hashes], dtype=np.int64)
-
-
-def rounded_groups(table: pa.Table) -> NDArray[np.int64]:
-    """(n,) group numbers: rows whose cells agree share one.
-
-    Numbers agree when they round to the same hundredth of their column's interquartile range (of its standard deviation
-    where that is 0), other cells when their text does, blanks and letter case aside. Missing agrees with missing.
-    """
-    columns = [_codes(table.column(name)) for name in table.column_names]
-    if not columns:
-        return np.zeros(len(table), dtype=np.int64)
-    _, groups = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-    return groups.reshape(-1).astype(np.int64)
 
 
 def near_twins(data: Dataset, *, radius: int = 3, tolerance: float = 0.1) -> NDArray[np.intp]:
@@ -80,13 +65,15 @@ class Duplicates(Validated):
     Many copies of one row are a way to give it weight.
 
     Known limits: near twins are sought among images and table rows; texts are compared for equality only. Near images
-    that also differ in more than `radius` bits of their hash are missed, as are table rows either side of a rounding
-    step. Tables of few columns hold honest equal rows.
+    that also differ in more than `radius` bits of their hash are missed. Of table rows with more than 32 near twins some
+    are counted. Tables of few columns hold honest equal rows.
 
     Parameters
     ----------
     radius : bits of the 64-bit perceptual hash in which near images may differ.
     tolerance : most difference between the pixels of near images, as a share of their contrast, in (0, 1).
+    grain : most difference between two numbers of near table rows, as a share of the column's interquartile range, in
+        (0, 1). Other cells of theirs agree, but for blanks and letter case.
 
     References
     ----------
@@ -95,6 +82,7 @@ class Duplicates(Validated):
 
     radius: Index = 3
     tolerance: Level = 0.1
+    grain: Level = 0.01
 
     unit: ClassVar[Unit] = Unit.ROW
     needs: ClassVar[tuple[Need, ...]] = (Need.INPUTS,)
@@ -106,13 +94,16 @@ class Duplicates(Validated):
         is not the row itself.
         """
         data = trace.data
-        total, other = _group_counts(equal_groups(data), data.labels)
+        groups = equal_groups(data)
+        total, other = _group_counts(groups, data.labels)
         if data.modality is Modality.IMAGE:
             near_total, near_other = _pair_counts(
                 near_twins(data, radius=self.radius, tolerance=self.tolerance), data.labels
             )
         elif data.modality is Modality.TABLE:
-            near_total, near_other = _group_counts(rounded_groups(data.table), data.labels)
+            # Equal rows are near the same ones: one of each is compared.
+            _, first = np.unique(groups, return_index=True)
+            near_total, near_other = _twin_counts(groups, near_rows(data.table, first, self.grain), data.labels)
         else:
             near_total, near_other = np.zeros_like(total), np.zeros_like(other)
         copies = np.maximum(total, near_total)
@@ -135,20 +126,13 @@ def _pair_counts(pairs: NDArray[np.intp], labels: NDArray[np.int64]) -> tuple[ND
     return np.bincount(pairs.ravel(), minlength=len(labels)), np.bincount(apart.ravel(), minlength=len(labels))
 
 
-def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """(n,) whole numbers, equal where two cells of the column agree."""
-    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-        values = np.array([np.nan if cell is None else float(cell) for cell in column.to_pylist()], dtype=np.float64)
-        known = np.isfinite(values)
-        # Divided by the largest first: the range of a column may exceed what a double holds.
-        scaled = values[known] / (np.abs(values[known]).max(initial=0.0) or 1.0)
-        if len(scaled):
-            low, high = np.quantile(scaled, [0.25, 0.75])
-            grain = _GRAIN * ((high - low) or scaled.std()) or 1.0
-            with np.errstate(over="ignore"):
-                values[known] = np.round(scaled / grain)
-        _, codes = np.unique(values, return_inverse=True)
-    else:
-        texts = ["" if cell is None else str(cell).strip().casefold() for cell in column.to_pylist()]
-        _, codes = np.unique(np.array(texts, dtype=object), return_inverse=True)
-    return codes.reshape(-1).astype(np.int64)
+def _twin_counts(
+    groups: NDArray[np.int64], pairs: NDArray[np.intp], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) other rows of a row's group and of those that are paired with it, and (n,) those of them with another label."""
+    count, k = groups.max(initial=-1) + 1, labels.max(initial=-1) + 1
+    one, other = np.concatenate([pairs, pairs[:, ::-1], np.arange(count)[:, None].repeat(2, axis=1)]).T
+    near = coo_array((np.ones(len(one), dtype=np.int64), (one, other)), shape=(count, count)).tocsr()
+    rows = coo_array((np.ones(len(groups), dtype=np.int64), (groups, labels)), shape=(count, k)).tocsr()
+    total = (near @ np.bincount(groups, minlength=count))[groups]
+    return total - 1, total - np.asarray((near @ rows)[groups, labels]).reshape(-1)
