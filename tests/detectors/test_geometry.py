@@ -22,12 +22,33 @@ def counted(monkeypatch, name):
     return calls
 
 
-def test_the_components_of_a_block_are_worked_out_once_for_all_detectors(monkeypatch):
+@pytest.mark.parametrize(("many", "times"), [(0, 1), (10**9, 2)])
+def test_the_components_of_a_block_are_worked_out_once_for_all_detectors(many, times, monkeypatch):
+    """In a block of few numbers once more for the forest, which asks for more of them than the others."""
     trace = planted_trace().trace
+    monkeypatch.setattr(geometry, "_MANY", many)
     calls = counted(monkeypatch, "leading_components")
     for name in ("spectral_signatures", "activation_clustering", "isolation_forest"):
         lookup("detectors", name)().score(trace)
-    assert len(calls) == len(list(trace.blocks()))
+    assert len(calls) == times * len(list(trace.blocks()))
+
+
+@pytest.mark.parametrize("name", ["spectral_signatures", "activation_clustering"])
+def test_blocks_that_are_judged_together_get_the_scores_that_each_gets_alone(name, monkeypatch):
+    trace = planted_trace().trace
+    expected = lookup("detectors", name)().score(dataclasses.replace(trace))
+    monkeypatch.setattr(geometry, "_TOGETHER", 1)
+    np.testing.assert_allclose(lookup("detectors", name)().score(trace), expected, rtol=1e-6)
+
+
+def test_batches_hold_every_block_once_and_few_rows_unless_a_block_alone_has_many(monkeypatch):
+    trace = planted_trace().trace
+    sizes = [len(rows) for rows in trace.blocks()]
+    monkeypatch.setattr(geometry, "_TOGETHER", 2 * max(sizes))
+    batches = geometry._batches(trace)
+    assert sorted(number for batch in batches for number in batch) == list(range(len(sizes)))
+    assert 1 < max(map(len, batches)) < len(sizes)
+    assert max(len(batch) * max(sizes[number] for number in batch) for batch in batches) <= 2 * max(sizes)
 
 
 def test_neighbours_are_found_once_for_all_detectors_that_ask_for_as_many(monkeypatch):

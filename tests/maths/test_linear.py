@@ -229,3 +229,16 @@ def test_single_precision_finds_no_directions_beyond_the_rank(small_blocks):
     rng = np.random.default_rng(0)
     x = (rng.integers(-8, 9, size=(500, 2)) @ rng.integers(-3, 4, size=(2, 20))).astype(np.float32)
     assert linear.leading_components(x, 6).shape == (500, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moments_do_not_depend_on_the_order_of_the_rows(dtype, small_blocks):
+    """Products start from the mean of the first rows: the worst order puts all that lies far off there, or nothing."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(801, 5)).astype(dtype)
+    x[:90] += 1000
+    expected = x.astype(np.float64)
+    for order in (np.arange(801), np.arange(801)[::-1], rng.permutation(801)):
+        moments = linear.Moments.of(x[order])
+        np.testing.assert_allclose(moments.mean, expected.mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(moments.scatter, 801 * np.cov(expected.T, bias=True), rtol=1e-4)

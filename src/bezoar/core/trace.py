@@ -94,11 +94,12 @@ class Trace:
 
     def blocks(self) -> Iterator[NDArray[np.intp]]:
         """Indices of the rows of each fold and class: one model, one label."""
-        for rows in self.folds():
-            labels = self.labels[rows]
-            order = np.argsort(labels, kind="stable")
-            for block in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
-                yield rows[block]
+        block = (self.fold - self.fold.min(initial=0)) * len(self.data.classes) + self.labels
+        # Numbers of two bytes are sorted by their digits, in a tenth of the time.
+        block = block.astype(np.min_scalar_type(block.max(initial=0)))
+        order = np.argsort(block, kind="stable")
+        if len(order):
+            yield from np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
 
     def block_of(self, rows: Any) -> NDArray[np.int64]:
         """Numbers of the blocks in which rows at an index, an array of indices or a slice are: the same whatever others there are."""

@@ -1,14 +1,16 @@
 """Where to compute and in which precision."""
 
 import contextlib
+import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from bezoar.core.errors import ParameterError
 
@@ -55,8 +57,14 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
     Libraries that split small matrices over threads spend their time waiting: ten times as much, measured on two busy
     cores.
     """
-    with threadpool_limits(1), one_thread():
+    with _libraries(len(sys.modules)).limit(limits=1), one_thread():
         return dealt_out(work, items)
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """The libraries with threads that came with so many modules: looking for them takes milliseconds."""
+    return ThreadpoolController()
 
 
 def dealt_out(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -64,5 +72,8 @@ def dealt_out(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Res
 
     More threads than cores run then, for no longer than there is other work: the longest work has no tail on one core.
     """
+    several = list(items)
+    if len(several) < 2:
+        return [work(item) for item in several]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(work, items))
+        return list(pool.map(work, several))

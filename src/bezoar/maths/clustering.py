@@ -1,16 +1,18 @@
 """Does a class fall into two clusters, more than one bell-shaped cloud would?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bezoar.maths.two_means import Singles, two_means
+
 Floats = NDArray[np.float64]
 
-_STEPS = 30
-# Share of rows at the end of an axis that a start takes for the small cluster.
-_TAIL = 0.03
+# The least squared coefficient of variation of the distances from a point to one side of which a density falls.
+_UNIMODAL = 1 / 3
 # Rows up to which Gaussian clouds are drawn; beyond, what they would show is known well enough.
 _MOST_DRAWN = 1_500
 # The best silhouette of n Gaussian rows exceeds that of the infinite cloud by this and, as standard deviation, this, over
@@ -84,71 +86,41 @@ def silhouettes(x: NDArray[np.float64], member: NDArray[np.bool_]) -> Floats:
     return np.where(alone, 0.0, np.clip(values, -1.0, 1.0, out=values))
 
 
-def split_in_two(x: NDArray[np.float64]) -> Split | None:
-    """The two clusters with the best silhouette among 2-means solutions from many starts.
+def split_each(clouds: Sequence[NDArray[np.float64]]) -> list[Split | None]:
+    """Of the places where 2-means ends in each cloud, the one with a valley that has the best silhouette.
 
-    The starts take either end of every axis for the small cluster (and the halves along the first), so `x` should hold
-    principal components. Judging by the silhouette instead of by inertia lets a far, tiny cluster win over halving the
-    large one. No randomness.
+    Judging by the silhouette instead of by inertia lets a far, tiny cluster win over halving the large one.
+
+    Where a density has a single mode, it falls all the way from the boundary on one side at least, and distances from
+    there are a mixture of uniform ones that begin at 0: their mean square is at least 4/3 of their squared mean. There is
+    a valley where it is less on both sides.
 
     Parameters
     ----------
-    x : (n, d), n >= 4 for a split to exist.
+    clouds : (n, d) each, at least one, principal components as :func:`two_means` takes them.
 
     Returns
     -------
-    None where no start leaves two clusters of at least two rows.
+    For each cloud; None where no start leaves two clusters of at least two rows with a valley between them.
 
     References
     ----------
-    Ding and He, "K-means clustering via principal component analysis", ICML 2004 (why these starts).
+    Feller, "An introduction to probability theory and its applications" II, 2nd edition, 1971, section V.9 (Khinchine: a
+    distribution has a single mode at 0 exactly if it is a mixture of uniform ones that begin there).
     """
-    n, d = x.shape
-    if n < 4 or d == 0:
-        return None
-    # A row of ones: one product gives the sums and the sizes of all clusters.
-    columns = np.ones((d + 1, n), dtype=np.float32)
-    columns[:d] = x.T - x.mean(axis=0)[:, None]
-    rows = np.ascontiguousarray(columns.T)
-    member = _starts(columns[:d])
-    ends = []
-    for _ in range(_STEPS):
-        sums = member.astype(np.float32) @ rows
-        size = sums[:, d].clip(1, n - 1)
-        # Nearer to a cluster's centre than to the other's, which lies on the far side of the middle of all rows: where
-        # the product with the sum of the cluster exceeds this multiple of its square. For all starts that move at once.
-        sums[:, d] = np.einsum("ij,ij->i", sums[:, :d], sums[:, :d]) * (0.5 / (n - size) - 0.5 / size)
-        nearer = sums @ columns > 0
-        nearer ^= nearer[:, :1]  # whichever cluster came first
-        still = (nearer == member).all(axis=1)
-        ends.append(nearer[still])
-        # Starts that have met go on as one.
-        moving = {nearer[number].tobytes(): number for number in np.flatnonzero(~still)}
-        member = nearer[list(moving.values())]
-        if not moving:
-            break
-    found = np.concatenate([*ends, member])
-    sizes = found.sum(axis=1)
-    found = found[(sizes >= 2) & (sizes <= n - 2)]
-    if not len(found):
-        return None
-    values = silhouettes(x, found)
-    sizes = found.sum(axis=1)
-    inside = np.einsum("ij,ij->i", values, found)
-    best = int(np.argmax(inside / sizes + (values.sum(axis=1) - inside) / (n - sizes)))
-    return Split(found[best] if 2 * sizes[best] <= n else ~found[best], values[best])
+    return [_clearest(*each) for each in zip(clouds, two_means(clouds, variation=_UNIMODAL), strict=True)]
 
 
-def _starts(columns: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(2 d + 1, n) the ends of each axis (d, n) and the halves along the first, each without the first row."""
-    d, n = columns.shape
-    tail = max(2, int(np.ceil(_TAIL * n)))
-    low, high = (np.argpartition(columns, place, axis=1) for place in (tail - 1, n - tail))
-    member = np.zeros((2 * d + 1, n), dtype=bool)
-    np.put_along_axis(member[:d], low[:, :tail], values=True, axis=1)
-    np.put_along_axis(member[d:-1], high[:, n - tail :], values=True, axis=1)
-    member[-1, np.argpartition(columns[0], n // 2 - 1)[: n // 2]] = True
-    return member ^ member[:, :1]
+def _clearest(x: NDArray[np.float64], heights: Singles) -> Split | None:
+    """Of the splits of `x` by the signs of heights (s, n), the one with the best silhouette."""
+    if not len(heights):
+        return None
+    member = heights > 0
+    values = silhouettes(x, member)
+    size = member.sum(axis=1)
+    inside = np.einsum("ij,ij->i", values, member)
+    best = int(np.argmax(inside / size + (values.sum(axis=1) - inside) / (len(x) - size)))
+    return Split(member[best] if 2 * size[best] <= len(x) else ~member[best], values[best])
 
 
 def excess_silhouette(x: NDArray[np.float64], split: Split, rng: np.random.Generator, *, draws: int = 19) -> float:
@@ -174,16 +146,14 @@ def excess_silhouette(x: NDArray[np.float64], split: Split, rng: np.random.Gener
     2001 (the idea of a reference cloud).
     """
     spread = x.std(axis=0)
-    bar = 0.0
     if len(x) > _MOST_DRAWN:
         chance = _CHANCE_MEAN + _CHANCE_DEVIATION * NormalDist().inv_cdf(1 - 1 / (draws + 1))
         bar = min(gaussian_silhouette(spread**2) + chance / np.sqrt(len(x)), 1.0)
-        draws = 0
-    for _ in range(draws):
-        reference = split_in_two(rng.standard_normal(x.shape) * spread)
-        bar = max(bar, reference.silhouette if reference else 0.0)
-        if bar >= split.silhouette:
-            return 0.0
+    else:
+        clouds = list(rng.standard_normal((draws, *x.shape)) * spread)
+        # With or without a valley: a cloud rarely has one, and the bar is what it reaches.
+        best = [_clearest(cloud, heights) for cloud, heights in zip(clouds, two_means(clouds), strict=True)]
+        bar = max((reference.silhouette for reference in best if reference), default=0.0)
     return max(0.0, (split.silhouette - bar) / (1 - bar)) if bar < 1 else 0.0
 
 

@@ -41,19 +41,23 @@ class Moments:
 
     @classmethod
     def of(cls, features: NDArray[Any]) -> "Moments":
-        """Of these rows (n, d), n >= 1, in two passes.
+        """Of these rows (n, d), n >= 1.
 
         Where there are more than 131,072 numbers in half or single precision, products are summed in single precision
-        within a block of rows, and in double precision over the blocks.
+        within a block of rows, and in double precision over the blocks. They are taken from the mean of the first eighth
+        of the rows, and moved from there: however the rows are ordered, no more than a digit is lost by that.
         """
         products = _precision(features)
-        mean = sum(x.sum(axis=0, dtype=np.float64) for _, x in _blocks(features, products)) / len(features)
-        centre = mean.astype(products)
-        scatter = np.zeros((features.shape[1], features.shape[1]))
+        some = features[: -(-len(features) // 8)]
+        centre = np.asarray(sum(_sum(x) for _, x in _blocks(some, products)) / len(some), dtype=products)
+        shift, scatter = np.zeros(len(centre)), np.zeros((len(centre), len(centre)))
         for _, x in _blocks(features, products):
             x = x - centre
+            shift += _sum(x)
             scatter += x.T @ x
-        return cls(len(features), mean, scatter)
+        shift /= len(features)
+        scatter -= len(features) * np.outer(shift, shift)
+        return cls(len(features), centre + shift, scatter)
 
     @classmethod
     def together(cls, parts: Sequence["Moments"]) -> "Moments":
@@ -315,6 +319,11 @@ def _median(features: NDArray[Any]) -> Floats:
         above = columns[:, high].astype(np.float64)
         median[start : start + step] = above if n % 2 else (above + columns[:, :high].max(axis=1)) / 2
     return median
+
+
+def _sum(x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """(d,) over the rows, as a product, which is faster."""
+    return np.asarray(np.ones(len(x), x.dtype) @ x)
 
 
 def _precision(features: NDArray[Any]) -> type[np.floating[Any]]:

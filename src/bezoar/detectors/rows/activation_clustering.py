@@ -1,5 +1,6 @@
 """Activation clustering: a poisoned class falls into two clusters, and a clean one gets a clean verdict."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Validated
-from bezoar.detectors.rows.geometry import Floats, Rows, block_components, score_blocks
-from bezoar.maths.clustering import excess_silhouette, split_in_two
+from bezoar.detectors.rows.geometry import Block, Floats, block_components, score_batches
+from bezoar.maths.clustering import Split, excess_silhouette, split_each
 
 # Fewer rows than this do not tell two clusters from one.
 _FEWEST = 20
@@ -21,13 +22,15 @@ class ActivationClustering(Validated):
     """Membership of the smaller of two clusters in a class, as far as the class has two clusters at all.
 
     The features of poisoned rows come from the trigger, those of the others from the content, so the label holds two
-    groups. A class whose best split is no clearer than that of a single bell-shaped cloud of the same shape scores 0
-    throughout; a half-and-half split scores 0 as well, being two kinds of content.
+    groups. A class scores 0 throughout where there is no valley between its two clusters, as in any class with a single
+    mode, or where they are no clearer than those of a single bell-shaped cloud of the same shape. A half-and-half split
+    scores 0 as well, being two kinds of content.
 
-    Known limits: classes that honestly hold two kinds of things (sandals with heels and without) can split. Poison too
-    faint to reach the leading components is missed. Departures from the paper: principal instead of independent
-    components, each divided by the root of its standard deviation; several fixed starts and a silhouette to choose among
-    them instead of one k-means run; the comparison with a Gaussian cloud, where the paper leaves the verdict to a person.
+    Known limits: classes that honestly hold two kinds of things (shirts with short and with long sleeves) can split. Poison
+    too faint to reach the leading components, or that blends into the rest of the class, is missed. Departures from the
+    paper: principal instead of independent components, each divided by the root of its standard deviation; several fixed
+    starts and a silhouette to choose among them instead of one k-means run; the search for a valley and the comparison
+    with a Gaussian cloud, where the paper leaves the verdict to a person.
 
     Parameters
     ----------
@@ -53,19 +56,25 @@ class ActivationClustering(Validated):
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) in [0, 1]: excess silhouette of the class, times how clearly and how small a cluster the row is in."""
 
-        def judge(number: int, rows: Rows) -> Floats | float:
-            components = block_components(trace, number, self.components)
-            # Half-way to whitening: a trigger that is not the loudest direction is still heard, and noise not amplified.
-            x = components / np.sqrt(components.std(axis=0))
-            split = split_in_two(x)
-            if split is None:
-                return 0.0
+        def judge(blocks: Sequence[Block]) -> list[Floats | float]:
+            clouds = [_scaled(block_components(trace, number, self.components)) for number, _ in blocks]
             # A stream for each block: clouds do not depend on which is judged first, nor on which others there are.
-            rng = np.random.default_rng((self.seed, int(trace.block_of(rows[0]))))
-            excess = excess_silhouette(x, split, rng, draws=self.draws)
-            if excess == 0:
-                return 0.0
-            membership = np.where(split.small, split.silhouettes, -split.silhouettes)
-            return excess * (1 - 2 * split.share) * (1 + membership) / 2
+            streams = [np.random.default_rng((self.seed, int(trace.block_of(rows[0])))) for _, rows in blocks]
+            return [self._judged(*each) for each in zip(clouds, split_each(clouds), streams, strict=True)]
 
-        return score_blocks(trace, judge, fewest=_FEWEST, otherwise=0.0)
+        return score_batches(trace, judge, fewest=_FEWEST, otherwise=0.0)
+
+    def _judged(self, x: Floats, split: Split | None, rng: np.random.Generator) -> Floats | float:
+        if split is None:
+            return 0.0
+        excess = excess_silhouette(x, split, rng, draws=self.draws)
+        if excess == 0:
+            return 0.0
+        membership = np.where(split.small, split.silhouettes, -split.silhouettes)
+        return excess * (1 - 2 * split.share) * (1 + membership) / 2
+
+
+def _scaled(components: Floats) -> Floats:
+    """Half-way to whitening: a trigger that is not the loudest direction is still heard, and noise not amplified."""
+    variances = np.einsum("ij,ij->j", components, components) / len(components)
+    return np.asarray(components / variances**0.25)

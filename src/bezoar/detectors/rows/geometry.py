@@ -1,6 +1,6 @@
 """The features as several detectors look at them, computed once a trace."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,15 @@ from bezoar.maths.neighbours import Neighbours, nearest
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
+Block = tuple[int, Rows]
 Judge = Callable[[int, Rows], Floats | float]
 
-# Components that are worked out for everyone: one more costs next to nothing, another decomposition does.
-_SHARED_COMPONENTS = 16
+# Components that are worked out for everyone, in blocks of few and of many numbers: to read many again costs more than
+# all components, and of few a second decomposition less than components that nobody may ask for.
+_SHARED_COMPONENTS = (6, 16)
+_MANY = 2**20
+# Rows of small blocks that are judged together: arithmetic then takes longer than asking for it.
+_TOGETHER = 2**15
 
 
 def score_blocks(trace: Trace, judge: Judge, *, fewest: int, otherwise: float) -> Floats:
@@ -35,10 +40,25 @@ def score_blocks(trace: Trace, judge: Judge, *, fewest: int, otherwise: float) -
     """
     scores = np.full(len(trace.labels), otherwise)
 
-    def fill(block: tuple[int, Rows]) -> None:
+    def fill(block: Block) -> None:
         scores[block[1]] = judge(*block)
 
-    dealt_out(fill, [(number, rows) for number, rows in enumerate(_blocks(trace)) if len(rows) >= fewest])
+    dealt_out(fill, [block for block in enumerate(_blocks(trace)) if len(block[1]) >= fewest])
+    return scores
+
+
+def score_batches(
+    trace: Trace, judge: Callable[[Sequence[Block]], Sequence[Floats | float]], *, fewest: int, otherwise: float
+) -> Floats:
+    """As :func:`score_blocks`, for what takes so little time a block that small ones of like sizes are judged together."""
+    scores = np.full(len(trace.labels), otherwise)
+
+    def fill(batch: Sequence[int]) -> None:
+        blocks = [(number, rows) for number in batch if len(rows := _blocks(trace)[number]) >= fewest]
+        for (_, rows), score in zip(blocks, judge(blocks) if blocks else (), strict=True):
+            scores[rows] = score
+
+    dealt_out(fill, _batches(trace))
     return scores
 
 
@@ -49,9 +69,14 @@ def block_components(trace: Trace, number: int, count: int) -> Floats:
     -------
     (m, r) coordinates, read-only, strongest component first; r is at most `count`.
     """
-    width = max(count, _SHARED_COMPONENTS)
-    x = trace.shared.once(("components", number, width), partial(_components, trace, number, width))
-    return x[:, :count]
+    batch = next(batch for batch in _batches(trace) if number in batch)
+    many = len(_blocks(trace)[number]) * trace.features.shape[1] > _MANY
+    width = max(count, _SHARED_COMPONENTS[many])
+
+    def make() -> dict[int, Floats]:
+        return dict(zip(batch, dealt_out(lambda each: _components(trace, each, width), batch), strict=True))
+
+    return trace.shared.once(("components", batch, width), make)[number][:, :count]
 
 
 def block_moments(trace: Trace, number: int, features: NDArray[Any] | None = None) -> Moments | None:
@@ -97,6 +122,22 @@ def _blocks(trace: Trace) -> tuple[Rows, ...]:
     return trace.shared.once("blocks", lambda: tuple(trace.blocks()))
 
 
+def _batches(trace: Trace) -> tuple[tuple[int, ...], ...]:
+    """Numbers of the blocks, largest first: of those of like sizes as many together as have few rows."""
+
+    def make() -> tuple[tuple[int, ...], ...]:
+        sizes = [len(rows) for rows in _blocks(trace)]
+        batches: list[list[int]] = []
+        for number in sorted(range(len(sizes)), key=lambda number: -sizes[number]):
+            if batches and (len(batches[-1]) + 1) * sizes[batches[-1][0]] <= _TOGETHER:
+                batches[-1].append(number)
+            else:
+                batches.append([number])
+        return tuple(map(tuple, batches))
+
+    return trace.shared.once("batches", make)
+
+
 def _keeps_moments(trace: Trace, count: int) -> bool:
     """Whether the moments of so many rows take no more room than the rows do."""
     width = trace.features.shape[1]
@@ -105,8 +146,9 @@ def _keeps_moments(trace: Trace, count: int) -> bool:
 
 
 def _components(trace: Trace, number: int, count: int) -> Floats:
-    features = trace.features[_blocks(trace)[number]]
-    x = leading_components(features, count, moments=block_moments(trace, number, features))
+    features = np.take(trace.features, _blocks(trace)[number], axis=0)
+    # Who looks at them looks at one component after the other.
+    x = np.asfortranarray(leading_components(features, count, moments=block_moments(trace, number, features)))
     x.flags.writeable = False
     return x
 

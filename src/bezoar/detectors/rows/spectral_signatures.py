@@ -1,5 +1,6 @@
 """Spectral signatures: poison shows as a strong direction in the features of its class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Validated
-from bezoar.detectors.rows.geometry import Floats, Rows, block_components, score_blocks
+from bezoar.detectors.rows.geometry import Block, Floats, block_components, score_batches
 
 # Fewer rows than this span no direction to stand out from.
 _FEWEST = 4
@@ -45,9 +46,12 @@ class SpectralSignatures(Validated):
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n,) >= 0, 1 for the typical row of a class, 0 for classes too small or without variety."""
 
-        def judge(number: int, rows: Rows) -> Floats | float:
-            raw = (block_components(trace, number, self.directions) ** 2).sum(axis=1)
-            typical = np.median(raw) or raw.mean()
-            return raw / typical if typical > 0 else 0.0
+        def judge(blocks: Sequence[Block]) -> list[Floats | float]:
+            return [self._judged(block_components(trace, number, self.directions)) for number, _ in blocks]
 
-        return score_blocks(trace, judge, fewest=_FEWEST, otherwise=0.0)
+        return score_batches(trace, judge, fewest=_FEWEST, otherwise=0.0)
+
+    def _judged(self, components: Floats) -> Floats | float:
+        raw = (components**2).sum(axis=1)
+        typical = np.median(raw) or raw.mean()
+        return raw / typical if typical > 0 else 0.0
