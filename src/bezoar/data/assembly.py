@@ -15,7 +15,7 @@ from bezoar.core.errors import InputError
 from bezoar.data.classes import encode
 from bezoar.data.intake import shown
 from bezoar.data.options import Limits
-from bezoar.data.spool import Means
+from bezoar.data.spool import Coming, Means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,6 +45,30 @@ class Draft:
     unread: tuple[Unread, ...] = ()
     notes: tuple[str, ...] = ()
     hashes: Sequence[bytes] | None = None
+
+
+def announce(name: str, labels: pa.Array, known: tuple[str, ...], size: int, limits: Limits, means: Means) -> None:
+    """Ask whether images of so many bytes together may come, which carry these labels.
+
+    Raises
+    ------
+    InputError
+        Labels that cannot be used.
+    """
+    if means.admit is None:
+        return
+    encoded = encode(labels, known, name, limits)
+    sizes = np.bincount(encoded.labels[encoded.labels >= 0], minlength=1)
+    means.admit(
+        Coming(
+            name=name,
+            rows=int(sizes.sum()),
+            inputs=size,
+            image=True,
+            classes=len(encoded.classes),
+            largest=int(sizes.max()),
+        )
+    )
 
 
 def finish(draft: Draft, limits: Limits, means: Means = Means()) -> Dataset:  # noqa: B008

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from bezoar.core.data import Dataset, Modality, Unread
 from bezoar.core.errors import InputError
 from bezoar.data import images, pictures
-from bezoar.data.assembly import Draft, as_text, finish, nothing_read, parse_json, positions
+from bezoar.data.assembly import Draft, announce, as_text, finish, nothing_read, parse_json, positions
 from bezoar.data.intake import shown
 from bezoar.data.options import Limits, Roles
+from bezoar.data.pictures import Pictures
 from bezoar.data.spool import Means
 
 LABELS = ("label", "labels", "y", "target", "targets", "class", "class_label")
@@ -36,12 +37,15 @@ class Columns:
     ----------
     table : all columns.
     name : what to call the set.
+    pictures : encoded pictures of the rows, where :func:`pictured` names their column and they were left where they
+        lie. Its cells in `table` count for nothing then.
     ids : (n,) names of the rows where no column names them; None for positions.
     unread, notes : as in a Dataset.
     """
 
     table: pa.Table
     name: str
+    pictures: Pictures | None = None
     ids: Sequence[str] | None = None
     unread: tuple[Unread, ...] = ()
     notes: tuple[str, ...] = field(default=())
@@ -68,13 +72,18 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits, means: Means) -> 
     """
     table, name = columns.table, columns.name
     _check_schema(table, name, limits)
-    ids = columns.ids if columns.ids is not None else positions(len(table))
+    ids, rows = columns.ids if columns.ids is not None else positions(len(table)), np.arange(len(table))
+    encoded, column = columns.pictures, pictured(table.schema, roles, name)
+    if encoded is None and column is not None:
+        at = table.column_names.index(column)
+        encoded = pictures.InColumn(encoded_bytes(validated(table.select([at]), name).column(0)), limits)
+        table = beside(table.remove_column(at), table.schema.field(at), at)
     broken = _invalid_text(table)
     if broken:
         unread = tuple(Unread(f"{name}: row {ids[row]}", "text is not UTF-8; row left out") for row in sorted(broken))
-        keep = np.setdiff1d(np.arange(len(table)), list(broken))
-        table, ids = table.take(pa.array(keep)), [ids[row] for row in keep]
-        columns = Columns(table=table, name=name, unread=(*columns.unread, *unread), notes=columns.notes)
+        rows = np.setdiff1d(rows, list(broken))
+        table, ids = table.take(pa.array(rows)), [ids[row] for row in rows.tolist()]
+        columns = dataclasses.replace(columns, unread=(*columns.unread, *unread))
     table = validated(table, name)
     if not len(table):
         raise nothing_read(name, columns.unread)
@@ -84,8 +93,9 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits, means: Means) -> 
         # Bezoar's own files hold images at the size they shall have.
         roles, limits = own, dataclasses.replace(limits, side=limits.pixels)
     if roles.split is not None:
-        table, ids = _of_split(table, ids, roles.split, name)
-    assigned = _assign(table, roles, name)
+        chosen = _of_split(table, roles.split, name)
+        table, ids, rows = table.take(pa.array(chosen)), [ids[row] for row in chosen.tolist()], rows[chosen]
+    assigned = _assign(table.schema, roles, name)
     known = declared_classes(table.schema, assigned.label)
     if assigned.id is not None:
         ids = _own_ids(table, assigned.id, name)
@@ -95,13 +105,15 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits, means: Means) -> 
     hashes: Sequence[bytes] | None = None
     inputs: Any
     if assigned.modality is Modality.IMAGE:
-        inputs = column = table.column(assigned.inputs[0])
-        if _is_encoded(column.type):
-            decoded = pictures.decode(pictures.InColumn(_encoded(column), limits), limits, means)
+        if encoded is not None:
+            some = encoded if len(rows) == len(encoded) else pictures.Chosen(encoded, rows)
+            decoded = pictures.decode(
+                some, limits, means, announce=lambda size: announce(name, labels, known, size, limits, means)
+            )
             inputs, hashes, faults = decoded.images, decoded.hashes, decoded.faults
             notes.extend(decoded.notes)
         else:
-            inputs, faults = _nested_images(column, name)
+            inputs, faults = _nested_images(table.column(assigned.inputs[0]), name)
     elif assigned.modality is Modality.TEXT:
         inputs = _short(one_chunk(table.column(assigned.inputs[0])))
         faults = {int(row): "no text; row left out" for row in np.flatnonzero(inputs.is_null())}
@@ -125,6 +137,25 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits, means: Means) -> 
         hashes=hashes,
     )
     return finish(draft, limits, means)
+
+
+def pictured(schema: pa.Schema, roles: Roles, name: str) -> str | None:
+    """The column of encoded pictures, where :func:`to_dataset` takes a set of such columns for one of images.
+
+    None where it does not, or where it refuses the columns.
+    """
+    try:
+        own = _written_roles(schema)
+        assigned = _assign(schema, own if own is not None and roles == Roles() else roles, name)
+    except InputError:
+        return None
+    column = assigned.inputs[0]
+    return column if assigned.modality is Modality.IMAGE and _is_encoded(schema.field(column).type) else None
+
+
+def beside(table: pa.Table, field: pa.Field, at: int) -> pa.Table:
+    """The table with one more column at a place, in whose cells there is nothing."""
+    return table.add_column(at, field, pa.nulls(len(table), field.type))
 
 
 def declared_classes(schema: pa.Schema, label: str) -> tuple[str, ...]:
@@ -189,8 +220,8 @@ def _check_schema(table: pa.Table, name: str, limits: Limits) -> None:
         raise InputError(f"{name}: {len(table):,} rows are over the limit of {limits.rows:,}.")
 
 
-def _assign(table: pa.Table, roles: Roles, name: str) -> _Assigned:
-    there = table.column_names
+def _assign(schema: pa.Schema, roles: Roles, name: str) -> _Assigned:
+    there = schema.names
     named = [roles.label, roles.source or None, roles.id or None, *roles.input, *roles.drop]
     listed = ", ".join(shown(column) for column in there[:50]) + (", ..." if len(there) > 50 else "")
     for column in named:
@@ -206,7 +237,7 @@ def _assign(table: pa.Table, roles: Roles, name: str) -> _Assigned:
     inputs = roles.input or left
     if not inputs:
         raise InputError(f"no input column in {name}. Columns: {listed}. Name one with --input.")
-    modality, chosen = _modality(table.schema, inputs, roles, name)
+    modality, chosen = _modality(schema, inputs, roles, name)
     return _Assigned(label=label, inputs=chosen, source=source, id=row_id, modality=modality)
 
 
@@ -261,8 +292,9 @@ def _is_encoded(kind: pa.DataType) -> bool:
     return _holds_bytes(kind) or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
 
 
-def _encoded(chunks: pa.ChunkedArray) -> pa.Array:
-    return one_chunk(pc.struct_field(chunks, "bytes") if pa.types.is_struct(chunks.type) else chunks)
+def encoded_bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The bytes of encoded pictures, which may lie beside their paths."""
+    return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
 
 
 def _nested_images(chunks: pa.ChunkedArray, where: str) -> tuple[NDArray[np.uint8], dict[int, str]]:
@@ -336,7 +368,8 @@ def _own_ids(table: pa.Table, column: str, name: str) -> list[str]:
     return as_text(values)
 
 
-def _of_split(table: pa.Table, ids: Sequence[str], split: str, name: str) -> tuple[pa.Table, Sequence[str]]:
+def _of_split(table: pa.Table, split: str, name: str) -> NDArray[np.intp]:
+    """Rows of a split."""
     if SPLIT not in table.column_names:
         raise InputError(f"{name}: no column {SPLIT} to take {shown(split)} from.")
     values = as_text(one_chunk(table.column(SPLIT)))
@@ -344,7 +377,7 @@ def _of_split(table: pa.Table, ids: Sequence[str], split: str, name: str) -> tup
     if not rows:
         there = ", ".join(shown(value, 30) for value in sorted(set(values))[:10])
         raise InputError(f"{name}: no split {shown(split)}. There are: {there}.")
-    return table.take(pa.array(rows, pa.int64())), [ids[row] for row in rows]
+    return np.array(rows, dtype=np.intp)
 
 
 def _invalid_text(table: pa.Table) -> set[int]:

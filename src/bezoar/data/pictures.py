@@ -2,11 +2,12 @@
 
 import hashlib
 import io
+import itertools
 import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -46,35 +47,41 @@ _DAMAGE = (
     zlib.error,
 )
 """What Pillow's decoders raise on damaged files."""
-_SHARD_ROWS, _SHARD_BYTES = 4_096, 4 * 2**20
-"""A shard is at most so many rows, and so many bytes once decoded."""
+_SHARD_ROWS, _SHARD_BYTES, _SHARD_FILES = 4_096, 4 * 2**20, 8 * 2**20
+"""A shard is at most so many rows, so many bytes once decoded, and so many bytes of encoded pictures, or one of them."""
 _GUESSED_FROM = 64
 """Pictures that are looked at first to guess the size and colour of all."""
 
 
 class Pictures(Protocol):
-    """Encoded pictures of the rows from `start` to `stop`, wherever they lie."""
+    """Encoded pictures in order, wherever they lie: the bytes of each, or as text why there are none.
+
+    They may be gone through more than once.
+    """
 
     def __len__(self) -> int: ...
 
-    def files(self, start: int, stop: int) -> list[bytes | str]:
-        """The bytes of each, or as text why there are none."""
-        ...
+    def __iter__(self) -> Iterator[bytes | str]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InColumn:
-    """Pictures in an Arrow column of bytes."""
+    """Pictures in an Arrow column of bytes, in memory or mapped."""
 
-    column: pa.Array
+    column: pa.Array | pa.ChunkedArray
     limits: Limits
 
     def __len__(self) -> int:
         return len(self.column)
 
-    def files(self, start: int, stop: int) -> list[bytes | str]:
-        """As :class:`Pictures` promises."""
-        some, most = self.column[start:stop], self.limits.row_bytes
+    def __iter__(self) -> Iterator[bytes | str]:
+        mean = self.column.nbytes // max(1, len(self))
+        step = int(np.clip(_SHARD_FILES // max(1, mean), 1, _SHARD_ROWS))
+        for start in range(0, len(self), step):
+            yield from self._files(self.column[start : start + step])
+
+    def _files(self, some: pa.Array | pa.ChunkedArray) -> list[bytes | str]:
+        most = self.limits.row_bytes
         lengths = pc.fill_null(pc.binary_length(some), 0).to_numpy(zero_copy_only=False)
         if not some.null_count and lengths.max(initial=0) <= most:
             files: list[bytes | str] = some.to_pylist()
@@ -90,6 +97,23 @@ class InColumn:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Some of other pictures: those at `rows`, in ascending order."""
+
+    pictures: Pictures
+    rows: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[bytes | str]:
+        chosen = np.zeros(len(self.pictures), dtype=bool)
+        chosen[self.rows] = True
+        # The others are read as well, to the last: damage among them is damage of the set.
+        return itertools.compress(self.pictures, chosen.tolist())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class InFiles:
     """Pictures in files of their own."""
 
@@ -99,9 +123,8 @@ class InFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def files(self, start: int, stop: int) -> list[bytes | str]:
-        """As :class:`Pictures` promises."""
-        return [self._file(path) for path in self.paths[start:stop]]
+    def __iter__(self) -> Iterator[bytes | str]:
+        return map(self._file, self.paths)
 
     def _file(self, path: Path) -> bytes | str:
         try:
@@ -149,11 +172,14 @@ class _Form:
     def shape(self) -> tuple[int, int, int]:
         return self.channels, self.height, self.width
 
-    def require_room(self, n: int, limits: Limits) -> None:
-        if n * self.channels * self.width * self.height > limits.total_bytes:
+    def require_room(self, n: int, limits: Limits) -> int:
+        """Bytes of n images, once they are known to be within the limit."""
+        size = n * self.channels * self.width * self.height
+        if size > limits.total_bytes:
             raise InputError(
                 f"{n:,} images of {self.width} x {self.height} are over the limit of {limits.total_bytes:,} bytes."
             )
+        return size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,12 +199,22 @@ class _Files:
         return whole.hexdigest()
 
 
-def decode(pictures: Pictures, limits: Limits, means: Means = Means()) -> Decoded:  # noqa: B008
+def decode(
+    pictures: Pictures,
+    limits: Limits,
+    means: Means = Means(),  # noqa: B008
+    *,
+    announce: Callable[[int], None] = lambda size: None,
+) -> Decoded:
     """Decode pictures by shards to one size: the most common one, scaled down to the limit's side.
 
     No picture over the pixel limit is decoded: its header is read first. Grey pictures stay grey unless one
     of the set has colour; transparency is dropped. Size and colour are guessed from the first pictures; only where
     the others prove the guess wrong is everything decoded again.
+
+    Parameters
+    ----------
+    announce : told the bytes of all images together before room for them is taken. What it raises ends the decoding.
 
     Raises
     ------
@@ -189,12 +225,12 @@ def decode(pictures: Pictures, limits: Limits, means: Means = Means()) -> Decode
     """
     n = len(pictures)
     form = _guess(pictures, limits)
-    form.require_room(n, limits)
+    announce(form.require_room(n, limits))
     done = _pass(pictures, form, limits, means)
     if (true := _form(done.sizes, done.grey, limits)) != form:
         form = true
         del done
-        form.require_room(n, limits)
+        announce(form.require_room(n, limits))
         done = _pass(pictures, form, limits, means)
     seen = done.sizes[:, 0] > 0
     others = int((seen & (done.sizes != (form.width, form.height)).any(axis=1)).sum())
@@ -208,7 +244,7 @@ def decode(pictures: Pictures, limits: Limits, means: Means = Means()) -> Decode
 
 def _guess(pictures: Pictures, limits: Limits) -> _Form:
     with _undisturbed:
-        first = [_look(file, limits) for file in pictures.files(0, min(len(pictures), _GUESSED_FROM))]
+        first = [_look(file, limits) for file in itertools.islice(pictures, _GUESSED_FROM)]
     good = [look for look in first if isinstance(look, _Look)]
     sizes = np.array([(look.width, look.height) for look in good], np.int64).reshape(-1, 2)
     return _form(sizes, np.array([look.grey for look in good], dtype=bool), limits)
@@ -245,7 +281,7 @@ def _pass(pictures: Pictures, form: _Form, limits: Limits, means: Means) -> _Pas
     sizes, grey = np.zeros((n, 2), np.int64), np.zeros(n, dtype=bool)
     faults: dict[int, str] = {}
     step = int(np.clip(_SHARD_BYTES // max(1, int(np.prod(form.shape))), 16, _SHARD_ROWS))
-    shards = (_Files(pictures.files(start, start + step), form, limits) for start in range(0, n, step))
+    shards = (_Files(files, form, limits) for files in _portions(pictures, step))
     start = 0
     with _undisturbed:
         for given in means.spread(decoded_shard, shards):
@@ -257,6 +293,20 @@ def _pass(pictures: Pictures, form: _Form, limits: Limits, means: Means) -> _Pas
             if means.memory is not None:
                 release(images)
     return _Pass(images=images, hashes=hashes, sizes=sizes, grey=grey, faults=faults)
+
+
+def _portions(files: Iterable[bytes | str], step: int) -> Iterator[list[bytes | str]]:
+    """The files of a shard each: at most `step` of them."""
+    some: list[bytes | str] = []
+    held = 0
+    for file in files:
+        if len(some) == step or (some and held + len(file) > _SHARD_FILES):
+            yield some
+            some, held = [], 0
+        some.append(file)
+        held += len(file)
+    if some:
+        yield some
 
 
 def decoded_shard(shard: _Files) -> Arrays:

@@ -3,6 +3,7 @@
 import mmap
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,18 +21,42 @@ _BLOCK = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """What is known of a set before its inputs are taken in.
+
+    Parameters
+    ----------
+    name : of the set.
+    rows : with a label that can be used.
+    inputs : bytes that they take once they are taken in.
+    image : whether they are images; else cells of a table.
+    classes : how many there are.
+    largest : rows of the largest of them.
+    """
+
+    name: str
+    rows: int
+    inputs: int
+    image: bool
+    classes: int
+    largest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """With what a set is read.
 
     Parameters
     ----------
     memory : bytes that an audit may use; None for what the machine has free.
+    admit : asked about a set once its rows are counted, before its inputs are taken in. What it raises ends the reading.
     folder : where images are kept that take more than a quarter of it; None for the system's own place. The file
         has no name, so that it is gone when the program is, however that ends.
     spread : who works on shards.
     """
 
     memory: Count | None = None
+    admit: Callable[[Coming], None] | None = None
     folder: Path | None = None
     spread: Spread = in_threads
 
