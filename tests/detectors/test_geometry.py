@@ -41,9 +41,9 @@ def test_blocks_that_are_judged_together_get_the_scores_that_each_gets_alone(nam
     np.testing.assert_allclose(lookup("detectors", name)().score(trace), expected, rtol=1e-6)
 
 
-def test_batches_hold_every_block_once_and_few_rows_unless_a_block_alone_has_many(monkeypatch):
+def test_batches_hold_every_block_once_and_few_numbers_unless_a_block_alone_has_many(monkeypatch):
     trace = planted_trace().trace
-    sizes = [len(rows) for rows in trace.blocks()]
+    sizes = [trace.features[rows].size for rows in trace.blocks()]
     monkeypatch.setattr(geometry, "_TOGETHER", 2 * max(sizes))
     batches = geometry._batches(trace)
     assert sorted(number for batch in batches for number in batch) == list(range(len(sizes)))

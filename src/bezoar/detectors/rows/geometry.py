@@ -21,8 +21,8 @@ Judge = Callable[[int, Rows], Floats | float]
 # all components, and of few a second decomposition less than components that nobody may ask for.
 _SHARED_COMPONENTS = (6, 16)
 _MANY = 2**20
-# Rows of small blocks that are judged together: arithmetic then takes longer than asking for it.
-_TOGETHER = 2**15
+# Numbers of the small blocks that are judged together: arithmetic then takes longer than asking for it.
+_TOGETHER = 2**22
 
 
 def score_blocks(trace: Trace, judge: Judge, *, fewest: int, otherwise: float) -> Floats:
@@ -123,10 +123,10 @@ def _blocks(trace: Trace) -> tuple[Rows, ...]:
 
 
 def _batches(trace: Trace) -> tuple[tuple[int, ...], ...]:
-    """Numbers of the blocks, largest first: of those of like sizes as many together as have few rows."""
+    """The blocks, largest first, and of those of like sizes as many together as have few numbers."""
 
     def make() -> tuple[tuple[int, ...], ...]:
-        sizes = [len(rows) for rows in _blocks(trace)]
+        sizes = [len(rows) * trace.features.shape[1] for rows in _blocks(trace)]
         batches: list[list[int]] = []
         for number in sorted(range(len(sizes)), key=lambda number: -sizes[number]):
             if batches and (len(batches[-1]) + 1) * sizes[batches[-1][0]] <= _TOGETHER:
