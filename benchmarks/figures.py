@@ -146,13 +146,19 @@ _FOUNDATION: dict[str, tuple[Figure, ...]] = {
 
 _DETECTION = (
     Figure(name="faster", title="times as fast as ART's two detections on the same features", kind="times"),
+    Figure(
+        name="faster_than_silhouettes", title="times as fast as ART's two where it looks at silhouettes", kind="times"
+    ),
     Figure(name="seconds", title="seconds of both detectors", kind="seconds"),
     Figure(name="art_seconds", title="seconds of ART's two", kind="seconds"),
+    Figure(name="art_silhouette_seconds", title="seconds of ART's two where it looks at silhouettes", kind="seconds"),
     Figure(name="split_classes", title="classes in which activation clustering sees two clusters", kind="number"),
     Figure(name="art_split_classes", title="classes in which ART's does", kind="number"),
+    Figure(name="art_silhouette_split_classes", title="classes in which ART's does by silhouettes", kind="number"),
     Figure(name="art_spectral_fpr", title="ART's spectral signatures: other rows flagged (FPR)", kind="share"),
     Figure(name="art_spectral_told_fpr", title="ART's spectral signatures told the poison rate: FPR", kind="share"),
     Figure(name="art_clustering_fpr", title="ART's activation clustering: FPR", kind="share"),
+    Figure(name="art_silhouette_fpr", title="ART's activation clustering by silhouettes: FPR", kind="share"),
 )
 _DETECTED = (
     Figure(name="spectral_auroc", title="AUROC of spectral signatures", kind="area"),
@@ -163,6 +169,8 @@ _DETECTED = (
     Figure(name="spectral_told_tpr", title="ours, told nothing: TPR at that FPR", kind="share"),
     Figure(name="art_clustering_tpr", title="ART's activation clustering: TPR", kind="share"),
     Figure(name="clustering_tpr", title="ours: TPR at ART's FPR", kind="share"),
+    Figure(name="art_silhouette_tpr", title="ART's activation clustering by silhouettes: TPR", kind="share"),
+    Figure(name="silhouette_tpr", title="ours: TPR at that FPR", kind="share"),
 )
 _BESIDE = (
     Figure(name="share_of_peers_seconds", title="seconds of the audit over those of the peers", kind="ratio"),

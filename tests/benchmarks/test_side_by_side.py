@@ -36,10 +36,23 @@ def test_rows_that_tie_with_one_false_alarm_too_many_are_no_hits():
     assert tpr_within(np.array([1.0, 1.0, 1.0, 0.0]), np.array([False, False, True, False]), 0.34) == 0.0
 
 
+SECONDS = {
+    "bezoar": [1.0, 2.0, 9.0],
+    "art": [10.0, 50.0, 40.0],
+    "art, 1 thread": [60.0],
+    "art by silhouettes": [90.0],
+    "art by silhouettes, 1 thread": [80.0, 60.0, 70.0],
+}
+
+
 def test_the_ratio_is_that_of_the_medians_with_the_peer_on_the_threads_that_suit_it_best():
-    expected = {"seconds": 2.0, "art_seconds": 40.0, "faster": 20.0}
-    assert timing([1.0, 2.0, 9.0], [10.0, 50.0, 40.0], [60.0]) == expected
-    assert timing([1.0, 2.0, 9.0], [90.0], [10.0, 50.0, 40.0]) == expected
+    assert timing(SECONDS) == {
+        "seconds": 2.0,
+        "art_seconds": 40.0,
+        "faster": 20.0,
+        "art_silhouette_seconds": 70.0,
+        "faster_than_silhouettes": 35.0,
+    }
 
 
 def test_flags_are_counted_against_the_truth():
@@ -104,6 +117,8 @@ def test_arts_scores_turn_round_with_the_mean_of_the_class(features, answer):
     peer = peers.ask("art", "art_detection", file, "1")
     assert auroc(np.asarray(peer["scores"])[: len(poisoned)], poisoned) < 0.1
     assert peer["split_classes"] == 2
+    assert peer["silhouette_split_classes"] in (0, 1, 2)
+    assert peer["silhouette_seconds"][0] > 0
     found = quality(answer("detection", file, "1"), peer, np.append(poisoned, np.zeros(300, dtype=bool)))
     assert found["spectral_told_tpr"] > found["art_spectral_told_tpr"]
 
@@ -168,8 +183,9 @@ def test_a_whole_audit_is_measured_beside_what_a_peer_answers(monkeypatch, answe
 def test_quick_cases_fill_the_places_that_the_table_has_for_them():
     """By field: what `quality` and `timing` give is what the table shows of a detection with poison."""
     own = {"spectral": [1.0, 0.0], "clustering": [1.0, 0.0], "split_classes": 1}
-    peer = {"spectral": [1], "spectral_told": [1], "clustering": [1], "scores": [0.0, 1.0], "split_classes": 2}
-    found = timing([1.0], [2.0], [2.0]) | quality(own, peer, np.array([True, False]))
+    peer = {"spectral": [1], "spectral_told": [1], "clustering": [1], "silhouette": [1], "scores": [0.0, 1.0]}
+    peer |= {"split_classes": 2, "silhouette_split_classes": 1}
+    found = timing(SECONDS) | quality(own, peer, np.array([True, False]))
     for case, measured in cases.SIDE_BY_SIDE.items():
         if case.startswith("detection-"):
             wanted = {figure.name for figure in GOALS["sidebyside"][case]}
