@@ -251,6 +251,30 @@ def test_pictures_that_share_a_hash_but_not_their_pixels_are_no_twins():
     assert len(near_twins(data)) == 0
 
 
+@pytest.mark.parametrize("move", [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)])
+def test_a_copy_that_was_moved_by_a_pixel_is_a_twin(move):
+    """Cut out of a larger picture, so that one rim is lost and another is new."""
+    rng = np.random.default_rng(0)
+    large = np.clip(images(rng, 40).astype(int) + rng.integers(-40, 41, (40, 1, 28, 28)), 0, 255).astype(np.uint8)
+    pictures = large[:, :, 1:-1, 1:-1].copy()
+    pictures[7] = large[3, :, 1 + move[0] : 27 + move[0], 1 + move[1] : 27 + move[1]]
+    assert near_twins(image_set(pictures, np.zeros(40, dtype=int))).tolist() == [[3, 7]]
+
+
+def test_what_was_moved_by_two_pixels_or_shows_nothing_but_at_its_rim_is_no_twin():
+    rng = np.random.default_rng(0)
+    pictures = np.clip(images(rng, 6).astype(int) + rng.integers(-40, 41, (6, 1, 28, 28)), 0, 255).astype(np.uint8)
+    pictures[1, :, 2:] = pictures[0, :, :-2]
+    pictures[2:] = 0
+    pictures[2, 0, 0, 5] = pictures[3, 0, 27, 20] = pictures[4, 0, 9, 0] = pictures[5, 0, 12, 27] = 255
+    assert near_twins(image_set(pictures, np.zeros(6, dtype=int))).tolist() == []
+
+
+@pytest.mark.parametrize("shape", [(0, 1, 28, 28), (3, 1, 1, 1), (3, 3, 9, 40), (4, 1, 10, 10)])
+def test_images_too_few_or_too_small_to_have_near_twins_are_taken(shape):
+    assert near_twins(image_set(np.zeros(shape, np.uint8), np.zeros(shape[0], dtype=int))).tolist() == []
+
+
 def test_contradictions_lists_the_groups_of_equal_inputs_with_several_labels():
     pictures = images(np.random.default_rng(0), 6)
     pictures[3] = pictures[0]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
-from bezoar.maths.hashing import near_pairs, perceptual_hashes
+from bezoar.maths.hashing import Window, near_pairs, perceptual_hashes, window_hashes
 
 
 def pictures(rng, n=50, size=32):
@@ -23,6 +23,14 @@ def test_bits_say_which_low_frequencies_lie_above_their_median(shape):
     low = dctn(image[0].mean(axis=0), norm="ortho")[:8, :8].ravel()
     expected = sum(1 << i for i, value in enumerate(low) if value > np.median(low[1:]))
     assert int(perceptual_hashes(image)[0]) == expected
+
+
+def test_hashes_of_windows_are_those_of_the_cut_out_images():
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 20, 17), dtype=np.uint8)
+    windows = [Window(0, 0, 20, 17), Window(3, 1, 15, 16), Window(1, 4, 19, 9), Window(3, 0, 5, 16)]
+    for window, hashes in zip(windows, window_hashes(images, windows), strict=True):
+        rows, columns = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
+        assert np.array_equal(hashes, perceptual_hashes(images[:, :, rows, columns]))
 
 
 def test_noise_and_brightness_change_few_bits_and_another_picture_many():

@@ -1,14 +1,16 @@
 """Perceptual hashes of images, and pairs of hashes that nearly agree."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 _SIDE = 8
 _BITS = _SIDE * _SIDE
-# Images hashed at a time: bounds memory.
-_BLOCK = 1024
+# Pixels hashed at a time: bounds memory.
+_BLOCK = 2**20
 
 
 def perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -19,7 +21,7 @@ def perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     Parameters
     ----------
-    images : (n, c, h, w) uint8; channels are averaged.
+    images : (n, c, h, w) uint8; channels are added up.
 
     Returns
     -------
@@ -29,16 +31,47 @@ def perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     ----------
     Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010, section 3.2.1.
     """
+    return np.asarray(window_hashes(images, [Window(0, 0, *images.shape[2:])])[0])
+
+
+class Window(NamedTuple):
+    """A part of an image, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def window_hashes(images: NDArray[np.uint8], windows: Sequence[Window]) -> NDArray[np.uint64]:
+    """The perceptual hashes of windows into the images, for little more than those of the images cost.
+
+    Parameters and reference as :func:`perceptual_hashes`.
+
+    Returns
+    -------
+    (windows, n) uint64.
+    """
     n, _, h, w = images.shape
-    rows, columns = _cosines(h), _cosines(w)
-    hashes = np.empty(n, dtype=np.uint64)
-    weights = np.left_shift(np.uint64(1), np.arange(_BITS, dtype=np.uint64))
-    for start in range(0, n, _BLOCK):
-        grey = images[start : start + _BLOCK].mean(axis=1, dtype=np.float64)
-        low = (rows @ grey @ columns.T).reshape(len(grey), _BITS)
-        # The first is the mean brightness: it would shift the median's meaning, and says nothing of the shape.
-        median = np.median(low[:, 1:], axis=1, keepdims=True)
-        hashes[start : start + _BLOCK] = ((low > median) * weights).sum(axis=1, dtype=np.uint64)
+    tall, wide = (
+        sorted({(each.top, each.height) for each in windows}),
+        sorted({(each.left, each.width) for each in windows}),
+    )
+    rows = np.concatenate([_cosines(length, start, h) for start, length in tall])
+    columns = np.concatenate([_cosines(length, start, w) for start, length in wide])
+    hashes = np.empty((len(windows), n), dtype=np.uint64)
+    step = max(1, _BLOCK // max(1, h * w))
+    for start in range(0, n, step):
+        block = images[start : start + step]
+        grey = block.sum(axis=1, dtype=np.uint32).astype(np.float64)
+        across = (grey.reshape(-1, w) @ columns.T).reshape(len(block), h, len(columns))
+        low = (rows @ across).reshape(len(block), len(tall), _SIDE, len(wide), _SIDE)
+        for window, into in zip(windows, hashes, strict=True):
+            place = tall.index((window.top, window.height)), wide.index((window.left, window.width))
+            one = low[:, place[0], :, place[1]].reshape(len(block), _BITS)
+            # The first is the mean brightness: it would shift the median's meaning, and says nothing of the shape.
+            median = np.partition(one[:, 1:], _BITS // 2 - 1, axis=1)[:, _BITS // 2 - 1, None]
+            into[start : start + step] = np.packbits(one > median, axis=1, bitorder="little").view("<u8")[:, 0]
     return hashes
 
 
@@ -83,9 +116,11 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int = 3, *, window: int = 128
     return np.stack(np.divmod(numbers, max(1, len(hashes))), axis=1)
 
 
-def _cosines(length: int) -> NDArray[np.float64]:
-    """(8, length) the lowest frequencies of the orthonormal DCT-II; rows of 0 where there are not so many."""
+def _cosines(length: int, start: int, whole: int) -> NDArray[np.float64]:
+    """(8, whole) the lowest frequencies of the orthonormal DCT-II of a stretch of a whole; 0 where there are not so many."""
     frequency = np.arange(_SIDE)[:, None]
     basis = np.cos(np.pi * frequency * (np.arange(length) + 0.5) / length) * np.sqrt(2 / length)
     basis[0] /= np.sqrt(2)
-    return np.where(frequency < length, basis, 0.0)
+    cosines = np.zeros((_SIDE, whole))
+    cosines[:, start : start + length] = np.where(frequency < length, basis, 0.0)
+    return cosines

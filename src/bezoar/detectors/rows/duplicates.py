@@ -1,5 +1,6 @@
 """Duplicates: equal and nearly equal rows, those with contradicting labels first."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +13,12 @@ from bezoar.core.detector import Need, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Index, Level, Validated
 from bezoar.detectors.rows.near_rows import near_rows
-from bezoar.maths.hashing import near_pairs, perceptual_hashes
+from bezoar.maths.hashing import Window, near_pairs, window_hashes
+
+# Rows and columns by which a copy may have been moved. The opposite moves are those of the original.
+_MOVES = ((0, 1), (1, -1), (1, 0), (1, 1))
+# Pixels a side of images whose windows are compared: these then have all frequencies of a hash.
+_LEAST_SIDE = 10
 
 
 def equal_groups(data: Dataset) -> NDArray[np.int64]:
@@ -22,9 +28,11 @@ def equal_groups(data: Dataset) -> NDArray[np.int64]:
 
 
 def near_twins(data: Dataset, *, radius: int = 3, tolerance: float = 0.1) -> NDArray[np.intp]:
-    """Pairs of images that are not equal but nearly so.
+    """Pairs of images that are not equal but nearly so, as they are or once one is moved by a pixel.
 
-    Perceptual hashes propose pairs, pixels decide: images of few strokes have few hashes.
+    Perceptual hashes propose pairs, pixels decide: images of few strokes have few hashes. A copy that was moved shows
+    in a window what the original shows in another, so the hash of each image less its rim is compared with those of the
+    windows beside it.
 
     Parameters
     ----------
@@ -37,16 +45,25 @@ def near_twins(data: Dataset, *, radius: int = 3, tolerance: float = 0.1) -> NDA
     -------
     (m, 2) row indices i < j.
     """
-    pairs = near_pairs(perceptual_hashes(data.images), radius)
-    kept = np.zeros(len(pairs), dtype=bool)
-    flat = data.images.reshape(len(data), -1)
-    block = max(1, 2**20 // max(1, flat.shape[1]))
-    for start in range(0, len(pairs), block):
-        first, second = (flat[pairs[start : start + block, side]].astype(np.float32) for side in (0, 1))
-        apart = ((first - second) ** 2).mean(axis=1)
-        contrast = (first.var(axis=1) + second.var(axis=1)) / 2
-        kept[start : start + block] = (apart > 0) & (apart <= tolerance**2 * contrast)
-    return pairs[kept]
+    images = data.images
+    n, _, h, w = images.shape
+    windows = [Window(0, 0, h, w)]
+    if min(h, w) >= _LEAST_SIDE:
+        windows += [Window(1 + down, 1 + right, h - 2, w - 2) for down, right in ((0, 0), *_MOVES)]
+    whole, *parts = window_hashes(images, windows)
+    proposed = near_pairs(whole, radius)
+    found = [proposed[_close(images, images, proposed, tolerance)]]
+    if parts:
+        inner, *moved = (images[:, :, top : top + tall, left : left + wide] for top, left, tall, wide in windows[1:])
+        number, row = np.divmod(near_pairs(np.concatenate(parts), radius), max(1, n))
+        for which, other in enumerate(moved, 1):
+            proposed = row[(number[:, 0] == 0) & (number[:, 1] == which) & (row[:, 0] != row[:, 1])]
+            found.append(np.sort(proposed[_close(inner, other, proposed, tolerance)], axis=1))
+    first, second = np.concatenate(found).T
+    pairs = np.stack(np.divmod(np.unique(first * n + second), max(1, n)), axis=1)
+    hashes = data.input_hashes
+    unequal = [hashes[one] != hashes[other] for one, other in pairs.tolist()]
+    return np.asarray(pairs[np.array(unequal, dtype=bool)])
 
 
 def contradictions(data: Dataset) -> tuple[NDArray[np.intp], ...]:
@@ -65,7 +82,8 @@ class Duplicates(Validated):
     Many copies of one row are a way to give it weight.
 
     Known limits: near twins are sought among images and table rows; texts are compared for equality only. Near images
-    that also differ in more than `radius` bits of their hash are missed. Of table rows with more than 32 near twins some
+    that also differ in more than `radius` bits of their hash are missed, as are copies moved by more than a pixel, or by
+    one where an image has fewer than ten a side. Of table rows with more than 32 near twins some
     are counted. Tables of few columns hold honest equal rows.
 
     Parameters
@@ -124,6 +142,21 @@ def _pair_counts(pairs: NDArray[np.intp], labels: NDArray[np.int64]) -> tuple[ND
     """(n,) twins of a row, and (n,) those of them with another label."""
     apart = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
     return np.bincount(pairs.ravel(), minlength=len(labels)), np.bincount(apart.ravel(), minlength=len(labels))
+
+
+def _close(
+    one: NDArray[np.uint8], other: NDArray[np.uint8], pairs: NDArray[np.intp], tolerance: float
+) -> NDArray[np.bool_]:
+    """Whether the pixels of each pair, (m, 2) indices into these images, differ by no more than the tolerance."""
+    close = np.zeros(len(pairs), dtype=bool)
+    step = max(1, 2**20 // max(1, math.prod(one.shape[1:])))
+    for start in range(0, len(pairs), step):
+        block = slice(start, start + step)
+        first = one[pairs[block, 0]].reshape(-1, math.prod(one.shape[1:])).astype(np.float32)
+        second = other[pairs[block, 1]].reshape(first.shape).astype(np.float32)
+        contrast = (first.var(axis=1) + second.var(axis=1)) / 2
+        close[block] = (((first - second) ** 2).mean(axis=1) <= tolerance**2 * contrast) & (contrast > 0)
+    return close
 
 
 def _twin_counts(
