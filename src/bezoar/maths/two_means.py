@@ -59,7 +59,7 @@ def two_means(clouds: Sequence[NDArray[np.float64]], *, variation: float = np.in
         some[-1, : len(x)] = 1
     few, weights = _sample(columns, np.array([len(x) for x in clouds]))
     weighted = few * weights
-    planes = _settled(_boundaries(_starts(clouds, columns, few), weighted), few, weighted, _ROUNDS)
+    planes = _settled(_boundaries(_starts(clouds, columns, few), weighted, _total(weighted)), few, weighted, _ROUNDS)
     if few is not columns:
         planes[_variation(planes @ few, weighted[:, -1:]) > _DOUBT * variation] = 0
         planes = _settled(planes, columns, columns, _LAST_ROUNDS)
@@ -116,11 +116,11 @@ def _settled(planes: Singles, columns: Singles, weighted: Singles, rounds: int) 
         moving = np.take_along_axis(moving[left], first, axis=1)
         places = np.take_along_axis(places[:, left], first[None], axis=2)
         planes = np.take_along_axis(planes[left], first[..., None], axis=1)
-        heights = np.empty((*moving.shape, columns.shape[2]), dtype=np.float32)
+        heights, total = np.empty((*moving.shape, columns.shape[2]), dtype=np.float32), _total(weighted)
         for _ in range(_STEPS):
             before = planes
             np.matmul(planes, columns, out=heights)
-            planes = _boundaries(np.greater(heights, 0, out=heights), weighted)
+            planes = _boundaries(np.greater(heights, 0, out=heights), weighted, total)
         still = moving & _same(_mark(planes), _mark(before))
         rest[tuple(places[:, still])] = planes[still]
         moving &= ~still
@@ -128,9 +128,14 @@ def _settled(planes: Singles, columns: Singles, weighted: Singles, rounds: int) 
     return rest
 
 
-def _boundaries(member: Singles, weighted: Singles) -> Singles:
+def _total(weighted: Singles) -> Singles:
+    """(b, 1, w) sums of the columns (b, w, m) of each cloud."""
+    return np.asarray(weighted.sum(axis=2)[:, None])
+
+
+def _boundaries(member: Singles, weighted: Singles, total: Singles) -> Singles:
     """Planes (b, s, w) half-way between the means of the clusters (b, s, m) and of the others: members lie above."""
-    sums, total = member @ weighted.transpose(0, 2, 1), weighted.sum(axis=2)[:, None]
+    sums = member @ weighted.transpose(0, 2, 1)
     inside = sums / np.maximum(sums[..., -1:], 1)
     outside = (total - sums) / np.maximum(total[..., -1:] - sums[..., -1:], 1)
     planes: Singles = inside - outside
