@@ -47,6 +47,7 @@ def bezoar(
 for _name, _module, _attribute in (
     ("demo", "demo", "demo"),
     ("audit", "audit", "app"),
+    ("scan", "scan", "scan"),
     ("repair", "repair", "repair"),
     ("attack", "attack", "attack"),
     ("evaluate", "evaluate", "evaluate"),

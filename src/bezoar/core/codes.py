@@ -1,6 +1,7 @@
 """The catalogue of finding codes: for each a page that says what it shows, what to do and what it cannot tell.
 
-Codes never change their meaning and are never reused. BZ1xx are about data sets.
+Codes never change their meaning and are never reused. BZ1xx are about data sets, BZ6xx about what comes
+with a model: its files.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ ATLAS_ALIASES = {"AML.T0019": "AML.T0115.000", "AML.T0058": "AML.T0115.001"}
 
 _POISON, _PUBLISHED, _SUPPLY, _INTEGRITY = "AML.T0020", "AML.T0019", "AML.T0010.002", "AML.T0059"
 _SANITIZE, _PROVENANCE = "AML.M0007", "AML.M0025"
+_UNSAFE_FILE, _MALWARE, _MODEL_SUPPLY = "AML.T0011.000", "AML.T0018.002", "AML.T0010.003"
+_VERIFY, _SIGNING, _LOADING = "AML.M0014", "AML.M0013", "AML.M0011"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +293,180 @@ _PAGES = (
         nist=("NISTAML.051",),
         rmf=("MAP 4.1", "MANAGE 3.1"),
         stride="Denial of service",
+    ),
+    Code(
+        code="BZ601",
+        title="Model file that runs code when it is loaded",
+        shows=(
+            "Loading this file the usual way imports or calls something that acts: starts programs, evaluates code, opens "
+            "files or connections, loads a further pickle, or rewires the interpreter. The file was parsed, not loaded; the "
+            "name, what it is called with and the byte are given."
+        ),
+        matters=(
+            "Whoever opens the file runs what its author chose, with their own rights: on a laptop, a training cluster, a "
+            "server. It happens before any check of the model could. That the model also predicts well says nothing."
+        ),
+        remedy=(
+            "Do not load the file, also not to look at it. Ask the source for weights as safetensors; where you need these "
+            "very weights, `bezoar.learn.modelfiles.read_tensors` takes tensors out without running anything. If it was "
+            "loaded already, treat the machine and its credentials as taken."
+        ),
+        cannot_tell=(
+            "Intent: some libraries pickle functions carelessly. What a program does in the end, as nothing is run. Whether "
+            "the weights themselves hide a backdoor."
+        ),
+        references=(
+            "Python documentation, module pickle: warning on untrusted data",
+            "CWE-502: Deserialization of Untrusted Data",
+            "Zhao et al.: Models Are Codes: Towards Measuring Malicious Code Poisoning Attacks on Pre-trained Model Hubs, ASE 2024. arXiv:2409.09368",
+        ),
+        atlas=(_UNSAFE_FILE, _MALWARE, _MODEL_SUPPLY),
+        atlas_mitigations=(_LOADING, _VERIFY, _SIGNING),
+        owasp=("ML06:2023",),
+        nist=("NISTAML.051",),
+        rmf=("GOVERN 6.1", "MAP 4.1", "MEASURE 2.7", "MANAGE 3.1", "MANAGE 3.2"),
+        stride="Elevation of privilege",
+    ),
+    Code(
+        code="BZ602",
+        title="Code that comes with a model",
+        shows=(
+            "Beside weights there is code that runs once the model is used or somebody agrees to it: modules that a "
+            "configuration names (`auto_map`), Python that calls the system, operators from a library, native programs, "
+            "a package of sources."
+        ),
+        matters=(
+            "`trust_remote_code=True` and its kind are one word in a script that is often copied. From then on the author "
+            "of the model, or whoever takes over the account, decides what runs."
+        ),
+        remedy=(
+            "Use a release of the model that a library supports without code of its own. Else read the code, fix the "
+            "revision by its hash, and load it where nothing can be taken: without network, credentials and other data."
+        ),
+        cannot_tell=(
+            "Whether the code is good: most of it is. Only calls that hardly any model needs are pointed out; code without "
+            "such calls is not called safe, it is not analysed."
+        ),
+        references=(
+            "Hugging Face documentation, Transformers: custom models, `trust_remote_code`",
+            "CWE-829: Inclusion of Functionality from Untrusted Control Sphere",
+        ),
+        atlas=(_UNSAFE_FILE, _MODEL_SUPPLY),
+        atlas_mitigations=(_LOADING, _VERIFY, _SIGNING),
+        owasp=("ML06:2023",),
+        nist=("NISTAML.051",),
+        rmf=("GOVERN 6.1", "MAP 4.1", "MANAGE 3.1", "MANAGE 3.2"),
+        stride="Elevation of privilege",
+    ),
+    Code(
+        code="BZ603",
+        title="Model file that lies about itself",
+        shows=(
+            "The file contradicts itself: its name and its content differ, two of its directories or headers say different "
+            "things, tensors overlap or leave room for something, a checksum is wrong, a key or a member occurs twice, or the "
+            "bytes are two formats at once."
+        ),
+        matters=(
+            "Two programs then see two files: the scanner the harmless one, the loader the other. That is how scanners are "
+            "passed by. The same oddities crash or exhaust loaders that believe what they read."
+        ),
+        remedy=(
+            "Do not use the file. Fetch it again from its source and compare digests; if it stays so, ask the source to save "
+            "it anew with the format's own library."
+        ),
+        cannot_tell=(
+            "An attack from a broken writer or a bad download: rare as these are, they look the same. What lies in ranges "
+            "that no directory names."
+        ),
+        references=(
+            "CWE-436: Interpretation Conflict",
+            "CWE-409: Improper Handling of Highly Compressed Data (Data Amplification)",
+            "safetensors: format, section on invariants of the header",
+        ),
+        atlas=(_UNSAFE_FILE, _MODEL_SUPPLY, "AML.T0015"),
+        atlas_mitigations=(_VERIFY, _SIGNING),
+        owasp=("ML06:2023",),
+        nist=("NISTAML.051",),
+        rmf=("MAP 4.1", "MEASURE 2.7", "MANAGE 3.1"),
+    ),
+    Code(
+        code="BZ604",
+        title="Chat template that attacks",
+        shows=(
+            "The template that turns a talk into the text of a prompt does more than that: it reaches into the interpreter that "
+            "renders it, or it tests what a person wrote, how long the talk is or what day it is, and then says something that "
+            "nobody in the talk said. It was parsed, never rendered."
+        ),
+        matters=(
+            "The first takes over the server. The second is a backdoor that no look at the weights can find: for some "
+            "questions the model is given other instructions, and every other question shows nothing."
+        ),
+        remedy=(
+            "Do not serve the file with its template. Take the template of the model's own publisher, compare the two, and set "
+            "it explicitly; tell the place that the file came from."
+        ),
+        cannot_tell=(
+            "Instructions that are added always, under no condition, from a helpful default: read the template. A trigger that "
+            "is spread over several files, or a rule that adds no words."
+        ),
+        references=(
+            "CWE-1336: Improper Neutralization of Special Elements Used in a Template Engine",
+            "CVE-2024-34359: template injection through the metadata of GGUF files in llama-cpp-python",
+        ),
+        atlas=(_MALWARE, _MODEL_SUPPLY, "AML.T0043.004"),
+        atlas_mitigations=(_VERIFY, "AML.M0008"),
+        owasp=("ML06:2023", "ML10:2023"),
+        nist=("NISTAML.023", "NISTAML.051"),
+        rmf=("MAP 4.1", "MEASURE 2.7", "MANAGE 3.1", "MANAGE 3.2"),
+    ),
+    Code(
+        code="BZ605",
+        title="Model file that reaches outside of its folder",
+        shows=(
+            "Loading, unpacking or using it would read or write beyond the folder that it came in: paths with `..` or from the "
+            "root, links, data in other files, operations on files or the network."
+        ),
+        matters=(
+            "What is read from elsewhere can leak in answers; what is written elsewhere can be a program that runs later. Weights "
+            "that lie outside are not those that were audited."
+        ),
+        remedy=(
+            "Do not unpack or load it where other files matter. Ask for a release that holds all of its parts under relative "
+            "names."
+        ),
+        cannot_tell="Whether the path leads to anything on your machine. Nothing outside of the folder was opened.",
+        references=(
+            "CWE-22: Improper Limitation of a Pathname to a Restricted Directory",
+            "CWE-59: Improper Link Resolution Before File Access",
+        ),
+        atlas=(_UNSAFE_FILE, _MODEL_SUPPLY),
+        atlas_mitigations=(_VERIFY, _LOADING),
+        owasp=("ML06:2023",),
+        nist=("NISTAML.051",),
+        rmf=("MAP 4.1", "MANAGE 3.1"),
+        stride="Information disclosure",
+    ),
+    Code(
+        code="BZ606",
+        title="Model file that was not analysed",
+        shows=(
+            "The file, or a part of it, could not be followed: an unknown format, a class or function of which nothing is known, "
+            "damage, encryption, or more than the limits allow. The part and the reason are given."
+        ),
+        matters=(
+            "Unread is never clean. An attacker who can make a scanner give up, while the loader goes on, has hidden the rest."
+        ),
+        remedy=(
+            "Where a name is unknown, look at what it is in the library that it belongs to, and load the file only if you trust "
+            "both. Where it is damaged, fetch it again. Prefer safetensors, in which there is nothing to follow."
+        ),
+        cannot_tell="Anything about the part that was not analysed, good or bad.",
+        references=("CWE-502: Deserialization of Untrusted Data", "CWE-693: Protection Mechanism Failure"),
+        atlas=(_UNSAFE_FILE,),
+        atlas_mitigations=(_VERIFY, _LOADING),
+        owasp=("ML06:2023",),
+        nist=("NISTAML.051",),
+        rmf=("MAP 4.1", "MANAGE 3.1"),
     ),
 )
 

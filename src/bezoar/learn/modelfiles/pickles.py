@@ -1,0 +1,411 @@
+"""Pickles, joblib's files and torch's old format: judged by what they would import, call, set and fill."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from bezoar.core.errors import InputError
+from bezoar.learn.modelfiles import known
+from bezoar.learn.modelfiles.capabilities import capability
+from bezoar.learn.modelfiles.known import Known
+from bezoar.learn.modelfiles.known_names import TORCH_STORAGES
+from bezoar.learn.modelfiles.pickle_machine import Broken, Machine
+from bezoar.learn.modelfiles.pickle_values import (
+    Global,
+    Made,
+    Members,
+    Pairs,
+    Span,
+    Stored,
+    Value,
+    inside,
+    preview,
+)
+from bezoar.learn.modelfiles.pieces import Budget, Limits, Piece, shown
+from bezoar.learn.modelfiles.verdict import EXECUTES, UNREAD, Reason
+
+_MOST_NAMES = 1_000
+_LONGEST_NAME = 300
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+"""The number that torch's old format begins with."""
+
+
+class Inspector:
+    """The judge of a pickle: knows what is allowed, remembers what is not, and follows loaders that read on their own.
+
+    Parameters
+    ----------
+    piece : what is read.
+    loader : whose persistent identifiers are understood. torch's loader takes any name with "Storage" in it for one
+        of its storage types.
+    """
+
+    def __init__(self, piece: Piece, loader: Literal["", "torch"] = "") -> None:
+        self.piece, self.loader = piece, loader
+        self.reasons: dict[tuple[str, str], Reason] = {}
+        self.inner: list[Piece] = []
+        self.made: list[Made] = []
+        self.stored: list[tuple[Value, int]] = []
+
+    def note(self, code: str, key: str, what: str, at: int | None) -> None:
+        """Keep a reason; one for each key."""
+        if len(self.reasons) < _MOST_NAMES:
+            where = self.piece.where if at is None else self.piece.at(at)
+            self.reasons.setdefault((code, key), Reason(code, where, what))
+
+    def find(self, module: Value, name: Value, at: int) -> Value:
+        """Judge a name by the list of what is known, else by what it is known to be able to do."""
+        if not isinstance(module, str) or not isinstance(name, str):
+            computed = isinstance(module, Made) or isinstance(name, Made)
+            how = "computes the name of what it imports" if computed else "imports by something that is no name"
+            self.note(EXECUTES if computed else UNREAD, "computed", f"{how}, as only a pickle that hides does", at)
+            return Global("?", "?", None)
+        if self.loader and name in TORCH_STORAGES.split():
+            return Global("torch", name, known.lookup("torch", name))
+        rule = known.lookup(module, name)
+        found = Global(module[:_LONGEST_NAME], name[:_LONGEST_NAME], rule)
+        if rule is None:
+            what = capability(module, name)
+            code = EXECUTES if what else UNREAD
+            says = f"which {what}" if what else "of which it is not known what it does"
+            self.note(code, found.path, f"imports {shown(found.path, 200)}, {says}", at)
+        return found
+
+    def call(self, target: Value, args: Value, keywords: Value, at: int) -> Value:
+        """Judge a call by the rule of what is called."""
+        if not isinstance(args, tuple):
+            self.note(UNREAD, "arguments", "calls with something else than a tuple of arguments", at)
+            args = ()
+        if not isinstance(target, Global):
+            self.note(UNREAD, "target", f"calls {preview(target)}, which is not a name", at)
+            return self._result(target, args, None)
+        if target.rule is None:
+            self._called(target, args, at)
+            return self._result(target, args, None)
+        if target.path == "copyreg.__newobj__" and args:
+            return self.make(args[0], args[1:], None, at)
+        if target.path == "copyreg.__newobj_ex__" and len(args) == 3:
+            return self.make(args[0], args[1], args[2], at)
+        if target.path == "torch.storage._load_from_bytes":
+            return self._nested_storage(target, args, at)
+        complaint = "at all" if target.rule.call is None else target.rule.call(args)
+        if complaint:
+            self.note(UNREAD, f"call {target.path}", f"calls {target.path} {complaint}, as its library never does", at)
+            return self._result(target, args, None)
+        exact = _EXACT.get(target.path)
+        if exact is not None:
+            return exact(args)
+        return self._result(target, args, args[0].rule if target.rule.makes_first else target.rule)
+
+    def make(self, cls: Value, args: Value, keywords: Value, at: int) -> Value:
+        """Judge an object made without its constructor."""
+        if not isinstance(cls, Global) or not isinstance(args, tuple):
+            self.note(UNREAD, "class", f"makes an object of {preview(cls)}, which is no class", at)
+            return self._result(cls, (), None)
+        if cls.rule is None:
+            self._called(cls, args, at)
+            return self._result(cls, args, None)
+        plain = keywords is None or (isinstance(keywords, Pairs) and not keywords.pairs)
+        complaint = "at all" if cls.rule.new is None else cls.rule.new(args)
+        if complaint or not plain:
+            how = complaint or "with named arguments"
+            self.note(UNREAD, f"make {cls.path}", f"makes a {cls.path} {how}, as its library never does", at)
+        made = self._result(cls, args, cls.rule)
+        made.kind = cls
+        return made
+
+    def build(self, target: Value, state: Value, machine: Machine, at: int) -> None:
+        """Judge a state, and read what joblib's loader reads by itself when it gets the description of an array."""
+        if not isinstance(target, Made):
+            self.note(EXECUTES, "patch", f"sets attributes of {preview(target)} instead of an object of its own", at)
+            return
+        rule = target.rule
+        if rule is not None:
+            complaint = "at all" if rule.state is None else rule.state(state)
+            if complaint:
+                code = EXECUTES if "replaces" in complaint else UNREAD
+                self.note(code, f"state {target.path}", f"sets a state of {target.path} {complaint}", at)
+        target.state = state
+        if rule is not None and isinstance(target.kind, Global) and target.kind.name == "NumpyArrayWrapper":
+            self._raw_array(target, machine, at)
+
+    def fill(self, target: Value, how: str, at: int) -> list[Value] | list[tuple[Value, Value]]:
+        """Judge contents put into something that is no plain container: they are handed to methods of its class."""
+        if isinstance(target, Made):
+            if target.rule is not None and target.rule.fills != how:
+                self.note(UNREAD, f"fill {target.path}", f"fills a {target.path} like a {how}", at)
+            return target.pairs if how == "dict" else target.items
+        self.note(UNREAD, "fill", f"fills {preview(target)} like a {how}", at)
+        return []
+
+    def persistent(self, identity: Value, at: int) -> Value:
+        """Understand storages of torch; nothing else has persistent identifiers."""
+        if not self.loader:
+            self.note(UNREAD, "persistent", "asks its loader for an object by a persistent identifier", at)
+        elif not (isinstance(identity, tuple) and identity and identity[0] in ("storage", "module")):
+            self.note(UNREAD, "persistent", f"asks torch for {preview(identity)}, which is no storage", at)
+        elif identity[0] == "module":
+            return identity[1] if len(identity) > 1 else None
+        self.stored.append((identity, at))
+        return Stored(identity)
+
+    def outside(self, what: str, at: int) -> Value:
+        """Nothing outside of the file is known."""
+        self.note(UNREAD, what[:20], what, at)
+        return Made(maker=None, args=())
+
+    def odd(self, what: str, at: int) -> None:
+        """What no pickler writes is not analysed."""
+        self.note(UNREAD, what, what, at)
+
+    def finish(self, value: Value) -> None:
+        """Judge what is left when the pickle has ended: functions among the data, and bytes that are pickles."""
+        made, self.made = self.made, []
+        for part in inside([value, made]):
+            if isinstance(part, Global) and part.rule is not None and not part.rule.datum:
+                self.note(UNREAD, f"datum {part.path}", f"keeps the function {part.path} among its data", None)
+            elif isinstance(part, bytes | Span | str) and (data := _pickled(part, self.piece.data)):
+                self.inner.append(self.piece.inner("a pickle in bytes", data, format="pickle in bytes"))
+
+    def _called(self, target: Global, args: tuple[Value, ...], at: int) -> None:
+        code = EXECUTES if capability(target.module, target.name) else UNREAD
+        old = self.reasons.get((code, target.path))
+        if old is not None and "calls" not in old.what:
+            what = f"calls {shown(target.path, 200)}{preview(args)}" + old.what[old.what.find(", ") :]
+            self.reasons[code, target.path] = Reason(code, self.piece.at(at), what)
+
+    def _result(self, target: Value, args: tuple[Value, ...], rule: Known | None) -> Made:
+        keeps = args
+        if isinstance(target, Global) and target.path in _CONSUMING and rule is not None:
+            keeps = tuple(arg for arg in args if not isinstance(arg, Global) or arg.rule is None or arg.rule.datum)
+        kind = None
+        if rule is not None and isinstance(target, Global):
+            first = target.rule is not None and target.rule.makes_first
+            kind = args[0] if first else target
+        made = Made(maker=target, args=keeps, rule=rule, kind=kind)
+        if isinstance(target, Global) and target.path in _PAIRED:
+            made.pairs = _pairs_of(args)
+        if isinstance(target, Global) and target.path == "torch._tensor._rebuild_from_type_v2" and rule is not None:
+            made.maker, made.args = args[0], args[2]
+        self.made.append(made)
+        return made
+
+    def _raw_array(self, wrapper: Made, machine: Machine, at: int) -> None:
+        if machine.frame > machine.pos:
+            # joblib's loader has read the rest of the frame already: its raw bytes lie elsewhere.
+            raise Broken("describes an array in the middle of a frame")
+        machine.frame = 0
+        state = wrapper.state
+        if not isinstance(state, Pairs):
+            raise Broken("describes an array without its attributes")
+        subclass, dtype, shape = state.get("subclass"), state.get("dtype"), known.shape_of(state.get("shape"))
+        if not (isinstance(subclass, Global) and subclass.path in ("numpy.ndarray", "numpy.matrix", "numpy.memmap")):
+            raise Broken(f"describes an array of the class {preview(subclass)}")
+        if shape is None or not isinstance(dtype, Made) or dtype.path != "numpy.dtype":
+            raise Broken("describes an array without a shape or a type")
+        if has_objects(dtype):
+            wrapper.items.append(_follow(machine.data, machine.pos, self, machine))
+            return
+        if state.get("numpy_array_alignment_bytes") is not None:
+            machine.take(machine.take(1)[0])
+        length = prod(shape) * item_size(dtype)
+        start = machine.pos
+        machine.take(length)
+        wrapper.array = Span(start, length, "bytes")
+
+    def _nested_storage(self, target: Global, args: tuple[Value, ...], at: int) -> Value:
+        content = args[0] if len(args) == 1 else None
+        data = bytes_of(content, self.piece.data)
+        if data is None:
+            self.note(UNREAD, "storage", "loads a storage from something else than bytes", at)
+        else:
+            self.inner.append(self.piece.inner(f"bytes at {at:,}", data, format="torch legacy"))
+        return self._result(target, args, target.rule)
+
+
+_CONSUMING = frozenset(
+    (
+        "numpy.random._pickle.__randomstate_ctor",
+        "numpy.random._pickle.__generator_ctor",
+        "torch._tensor._rebuild_from_type_v2",
+    )
+)
+_PAIRED = frozenset(("collections.OrderedDict", "collections.Counter", "sklearn.utils._bunch.Bunch"))
+
+
+def _pairs_of(args: tuple[Value, ...]) -> list[tuple[Value, Value]]:
+    source = args[0] if args else None
+    if isinstance(source, Pairs):
+        return list(source.pairs)
+    if isinstance(source, list | tuple):
+        return [(pair[0], pair[1]) for pair in source if isinstance(pair, list | tuple) and len(pair) == 2]
+    return []
+
+
+def _items_of(args: tuple[Value, ...]) -> list[Value]:
+    source = args[0] if args else []
+    if isinstance(source, Members):
+        return list(source.items)
+    if isinstance(source, Pairs):
+        return [key for key, _ in source.pairs]
+    return list(source)
+
+
+def _bytes_from(args: tuple[Value, ...]) -> Value:
+    content = args[0] if args else b""
+    if isinstance(content, str):
+        return content.encode("latin-1", "replace")
+    if isinstance(content, list):
+        return bytes(item for item in content if isinstance(item, int) and 0 <= item < 256)
+    return content
+
+
+_EXACT: dict[str, Callable[[tuple[Value, ...]], Value]] = {
+    "builtins.set": lambda args: Members(_items_of(args)),
+    "builtins.frozenset": lambda args: Members(_items_of(args)),
+    "builtins.list": _items_of,
+    "builtins.tuple": lambda args: tuple(_items_of(args)),
+    "builtins.bytes": _bytes_from,
+    "builtins.bytearray": _bytes_from,
+    "_codecs.encode": _bytes_from,
+}
+"""Calls with a result that is known."""
+
+
+def bytes_of(value: Value, data: memoryview) -> memoryview | None:
+    """The bytes behind a value, kept or left in the file; None where it is none."""
+    if isinstance(value, Span):
+        return data[value.start : value.start + value.length] if value.kind == "bytes" else None
+    return memoryview(value) if isinstance(value, bytes) else None
+
+
+def has_objects(dtype: Made) -> bool:
+    """Whether elements of this type are Python objects, so that an array of them is a pickle."""
+    return any(
+        (isinstance(part, str) and part.lstrip("<>=|")[:1] == "O")
+        or (isinstance(part, Global) and part.name == "object_")
+        for part in inside((dtype.args[:1], dtype.state))
+    )
+
+
+def item_size(dtype: Made) -> int:
+    """Bytes of an element."""
+    name, state = dtype.args[0], dtype.state
+    size = state[5] if isinstance(state, tuple) and len(state) > 5 and type(state[5]) is int and state[5] > 0 else 0
+    try:
+        return size or np.dtype(name if isinstance(name, str) else name.name).itemsize
+    except (TypeError, ValueError) as error:
+        raise Broken(f"has elements of the type {preview(name)}") from error
+
+
+def _follow(data: memoryview, start: int, judge: Inspector, outer: Machine) -> Value:
+    """A pickle in the middle of another one, as joblib writes arrays of objects."""
+    machine = Machine(data, start, judge, judge.piece.budget)
+    machine.depth = outer.depth + 1
+    if machine.depth > judge.piece.budget.limits.depth:
+        raise Broken("nests pickles too deeply")
+    value = machine.run()
+    outer.pos = machine.pos
+    return value
+
+
+def follow(piece: Piece, start: int, inspector: Inspector) -> tuple[Value, int]:
+    """Follow a pickle that begins at a byte; its value and where it ends.
+
+    Raises
+    ------
+    InputError
+        It cannot be followed. What it did before that is in the inspector's reasons all the same.
+    """
+    machine = Machine(piece.data, start, inspector, piece.budget)
+    try:
+        value = machine.run()
+    except Broken as error:
+        inspector.finish(machine.stack)
+        raise InputError(f"byte {machine.at:,}: the pickle {error}; not followed further") from error
+    inspector.finish(value)
+    return value, machine.pos
+
+
+def scan(piece: Piece) -> Iterator[Reason | Piece]:
+    """Judge one pickle or several, one after another, to the last byte."""
+    start, inspector = 0, Inspector(piece)
+    try:
+        while start < len(piece.data):
+            _, start = follow(piece, start, inspector)
+    except InputError as error:
+        said = f"{len(piece.data) - start:,} bytes follow the pickle. " if start else ""
+        yield Reason(UNREAD, piece.where, f"{said}{error}")
+        yield from names_in(piece, start)
+    yield from inspector.reasons.values()
+    yield from inspector.inner
+
+
+def scan_bytes(piece: Piece) -> Iterator[Reason | Piece]:
+    """Judge bytes that only look like a pickle: they may be something else, so that one that breaks is none."""
+    inspector = Inspector(piece)
+    try:
+        follow(piece, 0, inspector)
+    except InputError:
+        yield from (reason for reason in inspector.reasons.values() if reason.code == EXECUTES)
+        return
+    yield from inspector.reasons.values()
+    yield from inspector.inner
+
+
+def is_whole(piece: Piece) -> bool:
+    """Whether the bytes are one pickle from the first to the last, whatever it does."""
+    machine = Machine(piece.data, 0, Inspector(piece), Budget(limits=_PROBE))
+    try:
+        machine.run()
+    except Broken:
+        return False
+    return len(piece.data) - machine.pos <= 1 and machine.pos > 2
+
+
+def acts(piece: Piece) -> list[Reason]:
+    """What bytes that are no pickle by their format would do to somebody who loads them as one."""
+    inspector = Inspector(piece)
+    with contextlib.suppress(Broken):
+        Machine(piece.data, 0, inspector, Budget(limits=_PROBE)).run()
+    return [reason for reason in inspector.reasons.values() if reason.code == EXECUTES]
+
+
+def may_begin(head: bytes) -> bool:
+    """Whether a pickle can begin with these bytes."""
+    return head[:1] in _FIRST
+
+
+_PROBE = Limits(opcodes=200_000, kept_bytes=2**26)
+_FIRST = [bytes((code,)) for code in b"\x80(cIJKLMNSTUVXBCFG]})\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97"]
+
+
+def names_in(piece: Piece, start: int) -> Iterator[Reason]:
+    """Names that act, in bytes that cannot be followed: they are sought as text."""
+    tail = bytes(piece.data[start : start + _SEARCHED])
+    found: set[tuple[str, str]] = set()
+    for match in _NAMES.finditer(tail):
+        module, name = (part.decode() for part in match.groups())
+        what = capability(module, name)
+        if what and (module, name) not in found and len(found) < _MOST_NAMES:
+            found.add((module, name))
+            where = piece.at(start + match.start())
+            yield Reason(EXECUTES, where, f"names {shown(f'{module}.{name}')}, which {what}, after the break")
+
+
+_SEARCHED = 64 * 2**20
+_NAMES = re.compile(rb"[ci]([A-Za-z_][\w.]{0,60})\n([A-Za-z_][\w.]{0,60})\n")
+_LOOKS = re.compile(rb"\x80[\x02-\x05]|[(\]}]?[ci][A-Za-z_][\w.]{0,60}\n[A-Za-z_][\w.]{0,60}\n")
+
+
+def _pickled(value: Value, data: memoryview) -> memoryview | None:
+    """The bytes of a value that begins as a pickle does, None where it does not."""
+    if isinstance(value, str):
+        # Byte strings of Python 2 are text by now.
+        value = value.encode("latin-1", "ignore") if _LOOKS.match(value[:130].encode("latin-1", "ignore")) else b""
+    raw = bytes_of(value, data)
+    return raw if raw is not None and len(raw) > 3 and _LOOKS.match(bytes(raw[:130])) else None
