@@ -4,11 +4,12 @@ it only tells a name that is known to act from one that nobody knows."""
 from bezoar.learn.modelfiles.pieces import words
 
 _MODULES = {
-    "runs programs": "os posix nt subprocess commands popen2 pty popen pexpect sh plumbum paramiko fabric",
+    "runs programs": "os posix nt subprocess commands popen2 pty popen pexpect sh plumbum paramiko fabric _osx_support _aix_support",
     "imports or runs code": (
         "importlib imp runpy pkgutil zipimport code codeop py_compile compileall pydoc timeit trace cProfile profile "
         "pdb bdb doctest unittest pytest _pytest idlelib lib2to3 venv ensurepip pip setuptools distutils pkg_resources "
-        "marshal types _imp IPython ast inspect cffi ctypes _ctypes numba.core torch.jit torch.package torch.fx "
+        "marshal types _imp IPython ast inspect cgitb turtledemo torch.utils.bottleneck torch.utils.collect_env "
+        "torch.utils._config_module torch.utils.data.datapipes torch.testing cffi ctypes _ctypes numba.core torch.jit torch.package torch.fx "
         "torch.utils.cpp_extension torch._dynamo torch._inductor numpy.f2py numpy.distutils numpy.testing "
         "transformers.dynamic_module_utils"
     ),
@@ -28,10 +29,10 @@ _MODULES = {
     ),
 }
 _ACTS = {
-    "runs programs": "system popen Popen spawn spawnl spawnv execv execve check_output check_call getoutput fork",
+    "runs programs": "system popen Popen spawn spawnl spawnv execv execve check_output check_call getoutput fork run_cmd _get_command_stdout _read_output",
     "imports or runs code": (
         "eval exec execfile compile __import__ import_module run_path run_module runstring load_source CodeType "
-        "FunctionType LambdaType load_module reduce_graph_module"
+        "FunctionType LambdaType load_module reduce_graph_module resolve_name locate getlincoef execWrapper runctx runcode"
     ),
     "reaches into other objects": (
         "getattr setattr delattr globals locals vars attrgetter itemgetter methodcaller __getattribute__ __globals__ "
@@ -40,7 +41,7 @@ _ACTS = {
     "calls what it is given": "apply partial reduce map filter starmap",
     "loads pickles": "loads read_pickle Unpickler unpickle load_pickle unpickle_lazy",
     "loads other files, pickles among them": "load load_model load_learner load_from_checkpoint load_state",
-    "reads, writes or removes files": "open fromfile memmap tofile rmtree remove unlink savetxt loadtxt genfromtxt",
+    "reads, writes or removes files": "open fromfile memmap tofile rmtree remove unlink savetxt loadtxt genfromtxt FileHandler RotatingFileHandler write_file",
     "stops or breaks into the program": "exit quit breakpoint input help _exit kill abort",
     "talks to the network": "urlopen urlretrieve create_connection",
 }
@@ -64,11 +65,11 @@ def capability(module: str, name: str) -> str:
     if module in ("builtins", "__builtin__") and len(parts) == 2:
         known = _BY_NAME.get(last) or _BY_MODULE["builtins"]
         return "" if last in _HARMLESS_IN_BUILTINS or last.endswith(("Error", "Exception", "Warning")) else known
-    if last in _BY_NAME:
-        return _BY_NAME[last]
-    for length in (1, 2, 3):
+    for length in (1, 2, 3, 4):
         if what := _BY_MODULE.get(".".join(parts[:length])):
             return what
+    if last in _BY_NAME:
+        return _BY_NAME[last]
     # A module that is reached through another one.
     return next((_BY_MODULE[part] for part in parts[1:] if part in _REACHED), "")
 

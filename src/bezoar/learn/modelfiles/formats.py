@@ -74,6 +74,7 @@ SCANNERS: Final[dict[str, Scanner]] = {
     "keras metadata": saved_model.scan_metadata,
     "sentencepiece": _nothing,
     "tensorflow checkpoint": _nothing,
+    "weights": _nothing,
     "ubjson": boosters.scan_ubjson,
     "lightgbm": _nothing,
     "json": documents.scan_json,

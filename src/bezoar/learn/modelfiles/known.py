@@ -39,9 +39,12 @@ class Known:
     datum: bool = True
 
 
+RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+"""Modules that Python 2 named differently: loaders take the one for the other."""
+
+
 def lookup(module: str, name: str) -> Known | None:
     """What is known of a name, None where it is not on the list."""
-    module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
     found = _EXACT.get((module, name))
     if found is not None or not _SKLEARN.fullmatch(module) or _NOT_SKLEARN.search(module):
         return found

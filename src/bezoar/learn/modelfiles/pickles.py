@@ -66,6 +66,7 @@ class Inspector:
             return Global("?", "?", None)
         if self.loader and name in TORCH_STORAGES.split():
             return Global("torch", name, known.lookup("torch", name))
+        module = known.RENAMED.get(module, module)
         rule = known.lookup(module, name)
         found = Global(module[:_LONGEST_NAME], name[:_LONGEST_NAME], rule)
         if rule is None:

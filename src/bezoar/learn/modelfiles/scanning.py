@@ -1,5 +1,6 @@
 """Scans a file or a folder: opens nothing but regular files inside of it, runs nothing, and tells what it did not read."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bezoar.core.errors import InputError
-from bezoar.learn.modelfiles import formats
+from bezoar.learn.modelfiles import formats, onnx
 from bezoar.learn.modelfiles.mapping import mapped
 from bezoar.learn.modelfiles.pieces import Budget, Limits, Piece, shown
 from bezoar.learn.modelfiles.verdict import REACHES, SEVERITIES, UNREAD, Reason, Scan
@@ -66,6 +67,7 @@ def _scan_folder(root: Path, limits: Limits) -> Iterator[Scan]:
                 raise InputError(f"{shown(root, 300)}: cannot be listed: {_said(error)}.") from error
             yield _unread(_below(folder, root), f"the folder cannot be listed: {_said(error)}")
             continue
+        weights = _weights(folder, [entry.name for entry in entries])
         for entry in entries:
             path = folder / entry.name
             if entry.is_dir(follow_symlinks=False):
@@ -80,7 +82,7 @@ def _scan_folder(root: Path, limits: Limits) -> Iterator[Scan]:
                 reason = Reason(REACHES, "", what)
                 yield Scan(path=_below(path, root), format="link", reasons=(reason,), bytes_read=0, sha256="")
             else:
-                yield _scan_file(path, _below(path, root), limits)
+                yield _scan_file(path, _below(path, root), limits, otherwise=weights.get(entry.name, "unknown"))
 
 
 def _homes(root: Path) -> tuple[Path, ...]:
@@ -110,7 +112,18 @@ def _said(error: BaseException) -> str:
     return shown(getattr(error, "strerror", None) or error, 200)
 
 
-def _scan_file(path: Path, name: str, limits: Limits) -> Scan:
+def _weights(folder: Path, names: list[str]) -> dict[str, str]:
+    """Files of a folder that are raw numbers because a graph beside them says so."""
+    found: set[str] = set()
+    for name in names:
+        if name.endswith(".onnx"):
+            with contextlib.suppress(*_DAMAGE):
+                found |= onnx.external_files(mapped(folder / name))
+    return dict.fromkeys(found, "weights")
+
+
+def _scan_file(path: Path, name: str, limits: Limits, *, otherwise: str = "unknown") -> Scan:
+    """Judge one file; `otherwise` is its format where neither content nor name tell one."""
     try:
         data = mapped(path)
     except InputError as error:
@@ -118,7 +131,7 @@ def _scan_file(path: Path, name: str, limits: Limits) -> Scan:
     piece = Piece(name=path.name, where="", data=data, budget=Budget(limits=limits), folder=path.parent)
     with ThreadPoolExecutor(1) as other:
         digest = other.submit(_digest, data)
-        found, reasons = _judged(piece)
+        found, reasons = _judged(piece, otherwise)
         return Scan(path=name, format=found, reasons=reasons, bytes_read=len(data), sha256=digest.result())
 
 
@@ -129,7 +142,7 @@ def _digest(data: memoryview) -> str:
     return digest.hexdigest()
 
 
-def _judged(whole: Piece) -> tuple[str, tuple[Reason, ...]]:
+def _judged(whole: Piece, otherwise: str) -> tuple[str, tuple[Reason, ...]]:
     """The format of a file, and the reasons from it and all pieces in it, the worst first."""
     reasons: dict[Reason, None] = {}
     waiting, first = [whole], ""
@@ -139,7 +152,9 @@ def _judged(whole: Piece) -> tuple[str, tuple[Reason, ...]]:
         if piece.budget.pieces < 0 or piece.depth > piece.budget.limits.depth:
             reasons[Reason(UNREAD, piece.where, "lies too deep, or behind too many others: not looked at")] = None
             continue
-        piece = dataclasses.replace(piece, format=piece.format or _format(piece))
+        kind = piece.format or _format(piece)
+        kind = otherwise if kind == "unknown" and piece is whole else kind
+        piece = dataclasses.replace(piece, format=kind)
         first = first or piece.format
         for source in (formats.SCANNERS[piece.format], formats.contradictions):
             try:
