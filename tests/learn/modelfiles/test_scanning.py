@@ -34,8 +34,11 @@ import sys
 from pathlib import Path
 from bezoar.learn.modelfiles import scan
 
+ACTING = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect", "webbrowser.open")
+OWN = (sys.prefix, sys.base_prefix)
+
 def refuse(event, args):
-    if event in ("exec", "os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect", "webbrowser.open"):
+    if event in ACTING or (event == "exec" and not args[0].co_filename.startswith(OWN)):
         raise SystemExit(f"ran {event} {args}")
 
 scan(sys.argv[1])  # whatever the scanner itself needs is imported now
@@ -43,8 +46,9 @@ before = set(sys.modules)
 sys.addaudithook(refuse)
 for path in Path(sys.argv[2]).iterdir():
     scan(path)
-new = {module for module in set(sys.modules) - before if not module.startswith(("bezoar", "encodings", "_ast"))}
-sys.exit(" ".join(sorted(new)))
+new = {module for module in set(sys.modules) - before if not module.startswith(("bezoar", "encodings"))}
+if new:
+    sys.exit(" ".join(sorted(new)))
 """
 
 

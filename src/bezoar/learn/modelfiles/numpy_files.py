@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -45,10 +46,12 @@ def read_header(data: memoryview) -> Header:
     if length > _LONGEST_HEADER or start > len(data):
         raise InputError(f"has a header of {length:,} bytes")
     text = bytes(data[8 + width : start]).decode("latin-1")
-    if not re.fullmatch(r"[\w\s{}()\[\],:'\"<>|=.+#\\-]*", text):
+    if not re.fullmatch(r"[\w\s{}()\[\],:'\"<>|=.+#-]*", text):
         raise InputError("has a header that is no description of an array")
     try:
-        described = ast.literal_eval(text.strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            described = ast.literal_eval(text.strip())
         if not isinstance(described, dict) or set(described) != {"descr", "fortran_order", "shape"}:
             raise InputError("has a header with other entries than descr, fortran_order and shape")
         dtype = np.lib.format.descr_to_dtype(described["descr"])

@@ -6,7 +6,7 @@ stands for the result. Where the reference and the accelerated implementation di
 machine stops.
 """
 
-import codecs
+import re
 import struct
 from collections.abc import Callable
 from functools import partial
@@ -343,7 +343,22 @@ def _quoted(m: Machine) -> None:
     text = m.line()
     if len(text) < 2 or text[0] != text[-1] or text[:1] not in (b"'", b'"'):
         raise Broken("has a string without quotes")
-    m.stack.append(codecs.escape_decode(text[1:-1])[0].decode("latin-1"))
+    m.stack.append(_ESCAPES.sub(_unescaped, text[1:-1]).decode("latin-1"))
+
+
+_ESCAPES = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.?))", re.DOTALL)
+_LETTERS = dict(
+    zip(b"abfnrtv\\'\"\n", (b"\a", b"\b", b"\f", b"\n", b"\r", b"\t", b"\v", b"\\", b"'", b'"', b""), strict=True)
+)
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    """What an escape in a quoted string stands for; unknown ones stay as they are."""
+    if match[1] or match[2]:
+        return bytes((int(match[1], 16) if match[1] else int(match[2], 8) & 255,))
+    if match[3] in (b"x", b""):
+        raise ValueError("an escape without its rest")
+    return _LETTERS.get(match[3][0], match[0])
 
 
 @_on(b"T")

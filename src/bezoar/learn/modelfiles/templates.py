@@ -1,5 +1,6 @@
 """Chat templates: parsed by Jinja's own parser into a tree, never rendered, and judged by what they would do."""
 
+import warnings
 from collections.abc import Iterator
 
 from jinja2 import Environment, TemplateError, nodes
@@ -39,7 +40,10 @@ def judge(template: str, where: str) -> Iterator[Reason]:
     if len(template) > _LONGEST:
         raise InputError(f"the template has {len(template):,} characters, more than {_LONGEST:,}")
     try:
-        tree = _environment().parse(template)
+        # Not `Environment.parse`, which runs code to make the traces of errors nicer.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = Parser(_environment(), template).parse()
         for what in template_injection.problems(tree):
             yield Reason(TEMPLATE, where, f"the template {what}")
         for what in template_backdoors.problems(tree):
