@@ -460,7 +460,7 @@ _PAGES = (
             "Where a name is unknown, look at what it is in the library that it belongs to, and load the file only if you trust "
             "both. Where it is damaged, fetch it again. Prefer safetensors, in which there is nothing to follow."
         ),
-        cannot_tell="Anything about the part that was not analysed, good or bad.",
+        cannot_tell="Anything about the part that was not analysed, be it good or bad.",
         references=("CWE-502: Deserialization of Untrusted Data", "CWE-693: Protection Mechanism Failure"),
         atlas=(_UNSAFE_FILE,),
         atlas_mitigations=(_VERIFY, _LOADING),

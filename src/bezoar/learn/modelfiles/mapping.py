@@ -1,12 +1,48 @@
 """A file as bytes that are read when they are looked at."""
 
+import hashlib
 import os
 import stat
-from mmap import ACCESS_READ, mmap
+import zlib
+from collections.abc import Iterator
+from mmap import ACCESS_READ, MADV_DONTNEED, PAGESIZE, mmap
 from pathlib import Path
 
 from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles.pieces import shown
+
+
+def digest(data: memoryview) -> str:
+    """SHA-256, hexadecimal, of the very bytes that are judged."""
+    found = hashlib.sha256()
+    for at, chunk in _chunks(data, 0, len(data)):
+        found.update(chunk)
+        _give_back(data, at, len(chunk))
+    return found.hexdigest()
+
+
+def checksum(data: memoryview, start: int, length: int) -> int:
+    """CRC-32 of a range."""
+    found = 0
+    for at, chunk in _chunks(data, start, length):
+        found = zlib.crc32(chunk, found)
+        _give_back(data, at, len(chunk))
+    return found
+
+
+def _chunks(data: memoryview, start: int, length: int) -> Iterator[tuple[int, memoryview]]:
+    for at in range(start, start + length, _CHUNK):
+        yield at, data[at : min(at + _CHUNK, start + length)]
+
+
+def _give_back(data: memoryview, start: int, length: int) -> None:
+    """Let go of mapped pages that were read: a file larger than the memory must not fill it."""
+    if isinstance(data.obj, mmap) and len(data.obj) == len(data) and hasattr(data.obj, "madvise"):
+        first = start // PAGESIZE * PAGESIZE
+        data.obj.madvise(MADV_DONTNEED, first, start + length - first)
+
+
+_CHUNK = 2**23
 
 
 def mapped(path: Path) -> memoryview:

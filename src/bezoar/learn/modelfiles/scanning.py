@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import stat
 import struct
@@ -12,11 +11,10 @@ from pathlib import Path
 
 from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import formats, onnx
-from bezoar.learn.modelfiles.mapping import mapped
+from bezoar.learn.modelfiles.mapping import digest, mapped
 from bezoar.learn.modelfiles.pieces import Budget, Limits, Piece, shown
 from bezoar.learn.modelfiles.verdict import REACHES, SEVERITIES, UNREAD, Reason, Scan
 
-_CHUNK = 2**24
 _MOST_REASONS = 200
 _DEEPEST = 32
 _DAMAGE = (InputError, struct.error, ValueError, IndexError, OverflowError, RecursionError, MemoryError)
@@ -130,16 +128,9 @@ def _scan_file(path: Path, name: str, limits: Limits, *, otherwise: str = "unkno
         return _unread(name, str(error))
     piece = Piece(name=path.name, where="", data=data, budget=Budget(limits=limits), folder=path.parent)
     with ThreadPoolExecutor(1) as other:
-        digest = other.submit(_digest, data)
+        hashed = other.submit(digest, data)
         found, reasons = _judged(piece, otherwise)
-        return Scan(path=name, format=found, reasons=reasons, bytes_read=len(data), sha256=digest.result())
-
-
-def _digest(data: memoryview) -> str:
-    digest = hashlib.sha256()
-    for start in range(0, len(data), _CHUNK):
-        digest.update(data[start : start + _CHUNK])
-    return digest.hexdigest()
+        return Scan(path=name, format=found, reasons=reasons, bytes_read=len(data), sha256=hashed.result())
 
 
 def _judged(whole: Piece, otherwise: str) -> tuple[str, tuple[Reason, ...]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bezoar.core.errors import InputError
+from bezoar.learn.modelfiles.mapping import checksum
 from bezoar.learn.modelfiles.pieces import Budget, shown, spooled
 from bezoar.learn.modelfiles.verdict import LIES, REACHES, UNREAD, Reason
 
@@ -249,7 +250,8 @@ def unpack(data: memoryview, member: Member, budget: Budget) -> tuple[memoryview
     reasons = []
     if len(content) != member.size:
         reasons.append(_lie(f"says that it has {member.size:,} bytes, and holds {len(content):,}", name))
-    if zlib.crc32(content) != member.crc:
+    found = checksum(data, member.start, member.packed) if member.method == 0 else zlib.crc32(content)
+    if found != member.crc:
         reasons.append(_lie("has another checksum than its content", name))
     return content, reasons
 
