@@ -111,6 +111,7 @@ ONNX = {
         onnx_model((1, _node("Mine", "own")), functions=(message((1, "Mine"), (7, _node("PyOp", "x")), (10, "own")),)),
         "BZ601",
     ),
+    "onnx_program_for_an_accelerator": _onnx((1, _node("EPContext", "com.microsoft")), code="BZ602"),
     "onnx_operator_of_a_library": _onnx((1, _node("Fast", "acme")), code="BZ606", verdict="not_analysed"),
     "onnx_tensor_longer_than_its_bytes": _onnx((5, _raw_tensor([1000, 1000], bytes(16))), code="BZ603"),
     "onnx_tensor_without_bytes": _onnx((5, message((1, 2**40), (2, 1), (8, "w"))), code="BZ603"),
@@ -180,6 +181,12 @@ KERAS = {
     "saved_model_writes_files": _file("saved_model.pb", _graph("WriteFile"), "BZ605"),
     "saved_model_reads_files_in_a_function": _file(
         "saved_model.pb", message((1, 1), (2, message((1, b""), (2, message((2, _FUNCTION_LIBRARY)))))), "BZ605"
+    ),
+    "saved_model_as_text": _file(
+        "saved_model.pbtxt", b'meta_graphs { graph_def { node { name: "a" op: "PyFunc" } } }', "BZ601"
+    ),
+    "saved_model_as_text_in_pieces": _file(
+        "saved_model.pbtxt", b'meta_graphs { graph_def { node { op: "Py" "Func" } } }', "BZ606", "not_analysed"
     ),
     "saved_model_keras_lambda": _file(
         "keras_metadata.pb", message((1, message((2, 1), (3, "root"), (5, json.dumps(_LAMBDA))))), "BZ601"
@@ -275,6 +282,7 @@ GGUF = {
     "gguf_tensor_out_of_the_file": _file("model.gguf", gguf({}, [("a", 10**9, 0)], bytes(64)), "BZ603"),
     "gguf_tensor_twice": _file("model.gguf", gguf({}, [("a", 8, 0), ("a", 8, 32)], bytes(64)), "BZ603"),
     "gguf_bytes_after_it": _file("model.gguf", gguf({}, [("a", 8, 0)], bytes(4096)), "BZ603"),
+    "gguf_bytes_after_keys_alone": _file("model.gguf", gguf({"a": "b"}) + EVIL * 9, "BZ603"),
     "gguf_text_longer_than_the_file": _file(
         "model.gguf", b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**60), "BZ606", "not_analysed"
     ),
@@ -366,6 +374,35 @@ FOLDERS = {
     "folder_key_twice": Hostile(
         file="model/", make=_folder({"config.json": '{"auto_map": {}, "auto_map": null}'}), code="BZ603"
     ),
+    "folder_mlflow_loader_of_its_own": Hostile(
+        file="model/",
+        make=_folder({"MLmodel": "flavors:\n  python_function:\n    loader_module: own_loader\n    code: code\n"}),
+        code="BZ602",
+    ),
+    "folder_adapter_of_another_library": Hostile(
+        file="model/",
+        make=_folder({"adapter_config.json": json.dumps({"auto_mapping": {"parent_library": "own.code"}})}),
+        code="BZ602",
+    ),
+    "folder_modules_of_another_library": Hostile(
+        file="model/",
+        make=_folder({"modules.json": json.dumps([{"idx": 0, "path": "", "type": "own.code.Transformer"}])}),
+        code="BZ602",
+    ),
+    "folder_kernels_from_elsewhere": Hostile(
+        file="model/", make=_folder({"config.json": json.dumps({"attn_implementation": "who/kernels"})}), code="BZ602"
+    ),
+    "folder_configuration_with_a_target": Hostile(
+        file="model/", make=_folder({"model_config.yaml": "model:\n  target: os.system\n"}), code="BZ601"
+    ),
+    "folder_xml_with_entities": Hostile(
+        file="model/",
+        make=_folder(
+            {"model.pmml": '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>'}
+        ),
+        code="BZ605",
+    ),
+    "folder_notebook": Hostile(file="model/", make=_folder({"use.ipynb": '{"cells": []}'}), code="BZ602"),
     "folder_native_library": Hostile(file="model/", make=_folder({"ops.so": b"\x7fELF" + bytes(60)}), code="BZ602"),
 }
 
@@ -388,6 +425,16 @@ def _overlapping() -> bytes:
     content = zipped([("a.txt", b"x" * 40), ("b.txt", b"y" * 40)], zipfile.ZIP_DEFLATED)
     second = content.rindex(b"PK\x01\x02")
     return _edited(content, second + 42, struct.pack("<I", 0))
+
+
+def _stacked(count: int) -> bytes:
+    """Thousands of entries on the same stored bytes: reading each is endless work."""
+    content = zipped({"a.txt": b"x" * 100_000})
+    first = content.index(b"PK\x01\x02")
+    end = content.index(b"PK\x05\x06")
+    listed = b"".join(_edited(content[first:end], 46, b"%05d" % number) for number in range(count))
+    record = struct.pack("<HHII", count, count, len(listed), first)
+    return content[:first] + listed + _edited(content[end:], 8, record)
 
 
 def _renamed_in_the_directory() -> bytes:
@@ -453,6 +500,19 @@ ARCHIVES = {
     "zip_in_zips": _file("model.zip", _nested(4), "BZ601"),
     "zip_in_too_many_zips": _file("model.zip", _nested(12), "BZ606", "not_analysed"),
     "zip_behind_a_pickle": _file("model.pkl", pickled(b"}") + zipped({"evil.pkl": EVIL}), "BZ603"),
+    "zip_same_name_in_capitals": _file("model.zip", zipped({"a/data.txt": b"1", "A/DATA.TXT": b"2"}), "BZ603"),
+    "zip_payload_behind_a_flood_of_unknown_members": _file(
+        "model.zip", zipped({"evil.pkl": EVIL} | {f"{n}.dat": b"\xff\xfe\xfd" for n in range(3000)}), "BZ601"
+    ),
+    "zip_two_end_records": _file("model.zip", zipped({"evil.pkl": EVIL}) + zipped({"a.txt": b"x"}), "BZ603"),
+    "zip_many_members_on_one": _file("model.zip", _stacked(2000), "BZ603"),
+    "tar_payload_behind_an_empty_block": _file(
+        "model.tar",
+        _tarred(tarfile.TarInfo("a.txt"), content=b"x")[:1024]
+        + bytes(512)
+        + _tarred(tarfile.TarInfo("evil.pkl"), content=EVIL),
+        "BZ603",
+    ),
     "tar_climbs_out": _file("model.tar", _tarred(tarfile.TarInfo("../../x")), "BZ605"),
     "tar_link_out_of_it": _file("model.tar", _tarred(_tar_link("../../etc/passwd")), "BZ605"),
     "tar_with_a_pickle": _file("model.tar", _tarred(tarfile.TarInfo("evil.pkl"), content=EVIL), "BZ601"),

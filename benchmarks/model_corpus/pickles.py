@@ -111,6 +111,15 @@ ACTING = {
     "payload_before_an_unknown_protocol": _raw(b"\x80\x04" + SYSTEM + b"\x80\x63."),
     "payload_behind_a_break": _raw(b"\x80\x04\xffcos\nsystem\n(S'echo pwned'\ntR."),
     "names_by_memo": _pickle(_MEMOED),
+    "payload_behind_a_flood_of_unknown_names": _pickle(
+        b"".join(name(f"pack{number}.thing") + b"0" for number in range(3000)) + SYSTEM
+    ),
+    "payload_behind_a_flood_of_odd_calls": _pickle(
+        b"".join(called(f"pack{number}.thing") + b"0" for number in range(3000)) + SYSTEM
+    ),
+    "checkpoint_in_the_bytes_of_a_storage": _pickle(
+        called("torch.storage._load_from_bytes", octets(checkpoint(EVIL)))
+    ),
     "names_by_put_and_get": _raw(b"S'os'\np7\n0S'system'\np8\n0g7\ng8\n\x93(S'echo'\ntR."),
     "names_with_unicode_escapes": _raw(b"Vo\\u0073\nVs\\u0079stem\n\x93(S'echo'\ntR."),
     "names_with_string_escapes": _raw(b"S'\\x6f\\x73'\nS'system'\n\x93(S'echo'\ntR."),
@@ -143,6 +152,10 @@ ACTING = {
 """Pickles that do something when they are loaded."""
 
 DOUBTFUL = {
+    "name_longer_than_any": _pickle(text("a" * 5000) + text("b") + b"\x93", code="BZ606", verdict="not_analysed"),
+    "unknown_function_in_text_that_breaks_off": _raw(
+        b"csomebody.tools\nrun\n(S'echo'\ntR!", file="pytorch_model.bin", code="BZ606", verdict="not_analysed"
+    ),
     "unknown_class": _pickle(name("somebody.Model") + b")\x81", code="BZ606", verdict="not_analysed"),
     "class_of_the_script": _pickle(name("__main__.Net") + b")\x81", code="BZ606", verdict="not_analysed"),
     "extension_registry": _pickle(b"\x82\x01", code="BZ606", verdict="not_analysed"),
@@ -207,17 +220,26 @@ def _object_array(path: Path) -> None:
     joblib.dump({"a": np.arange(3.0), "b": np.array([_Payload(), None], dtype=object)}, path)
 
 
-def _wrapper(shape: bytes, dtype: bytes) -> bytes:
+def _dtype(kind: str, *state: bytes) -> bytes:
+    plain = called("numpy.dtype", text(kind), b"\x89", b"\x88")
+    return plain + (b"(" + b"".join(state) + b"tb" if state else b"")
+
+
+def _count(number: int) -> bytes:
+    return b"(" + whole(number) + b"t"
+
+
+def _wrapper(shape: bytes, dtype: bytes, *, alignment: bytes = b"N", memoized: bool = False) -> bytes:
     entries = {
         "subclass": name("numpy.ndarray"),
         "shape": shape,
         "order": text("C"),
         "dtype": dtype,
         "allow_mmap": b"\x89",
-        "numpy_array_alignment_bytes": b"N",
+        "numpy_array_alignment_bytes": alignment,
     }
     state = b"}(" + b"".join(text(key) + value for key, value in entries.items()) + b"u"
-    return name("joblib.numpy_pickle.NumpyArrayWrapper") + b")\x81" + state + b"b"
+    return name("joblib.numpy_pickle.NumpyArrayWrapper") + b")\x81" + b"\x94" * memoized + state + b"b"
 
 
 def _hidden_in_a_frame() -> bytes:
@@ -236,7 +258,41 @@ JOBLIB = {
     "joblib_lz4": Hostile(file="model.joblib", make=_lz4, code="BZ601"),
     "joblib_zfile": _raw(b"ZF" + hex(len(EVIL)).encode().ljust(19) + zlib.compress(EVIL), file="model.joblib"),
     "joblib_array_of_objects": Hostile(file="model.joblib", make=_object_array, code="BZ601"),
-    "joblib_array_in_a_frame": _raw(_hidden_in_a_frame(), file="m.joblib", code="BZ606", verdict="not_analysed"),
+    "joblib_array_in_a_frame": _raw(_hidden_in_a_frame(), file="m.joblib", code="BZ606"),
+    "joblib_objects_by_another_name": _raw(
+        b"\x80\x04" + _wrapper(_count(1), _dtype("object")) + EVIL.ljust(64, b"\0")[:64] + b".", file="m.joblib"
+    ),
+    "joblib_objects_by_a_flag": _raw(
+        b"\x80\x04"
+        + _wrapper(_count(8), _dtype("V8", whole(3), text("|"), b"NNN", whole(8), whole(1), whole(63)))
+        + EVIL.ljust(64, b"\0") + b".",
+        file="m.joblib",
+    ),
+    "joblib_type_with_a_false_size": _raw(
+        b"\x80\x04"
+        + _wrapper(_count(1), _dtype("f8", whole(3), text("<"), b"NNN", whole(8 + len(SYSTEM)), whole(1), whole(0)))
+        + bytes(8) + SYSTEM + b"0.",
+        file="m.joblib",
+    ),
+    "joblib_alignment_kept_from_an_earlier_state": _raw(
+        b"\x80\x04"
+        + _wrapper(_count(0), _dtype("u1"), alignment=whole(16), memoized=True) + b"\0" + b"0h\0"
+        + b"}(" + text("shape") + _count(len(SYSTEM)) + text("subclass") + name("numpy.ndarray")
+        + text("dtype") + _dtype("u1") + b"ub" + b"\0" + bytes(len(SYSTEM)) + SYSTEM + b"0.",
+        file="m.joblib",
+    ),
+    "joblib_type_set_twice": _raw(
+        b"\x80\x04"
+        + _wrapper(_count(1), _dtype("V8", whole(3), text("|"), b"NNN", whole(8), whole(1), whole(0))
+        + b"(" + whole(3) + text("|") + b"NNN" + whole(90) + whole(1) + whole(0) + b"tb") + bytes(90) + b".",
+        file="m.joblib", code="BZ606", verdict="not_analysed",
+    ),
+    "joblib_array_that_python_takes_for_instructions": _raw(
+        b"\x80\x04" + _wrapper(_count(len(SYSTEM) + 1), _dtype("u1")) + SYSTEM + b"." + b".", file="model.pkl"
+    ),
+    "joblib_pipeline_with_a_cache": _pickle(
+        name("sklearn.pipeline.Pipeline") + b")\x81}" + text("memory") + text("/tmp/shared") + b"sb", code="BZ605"
+    ),
     "joblib_array_longer_than_the_file": _raw(
         pickled(_wrapper(b"(" + whole(10**12) + b"t", called("numpy.dtype", text("f8"), b"\x89", b"\x88"))),
         file="m.joblib", code="BZ606", verdict="not_analysed",

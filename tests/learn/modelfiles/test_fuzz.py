@@ -196,7 +196,8 @@ class Watched(Inspector):
     """Remembers what it was asked for."""
 
     def find(self, module, name, at):
-        self.__dict__.setdefault("asked", set()).add((module, name))
+        if isinstance(module, str) and isinstance(name, str):
+            self.__dict__.setdefault("asked", set()).add((module, name))
         return super().find(module, name, at)
 
 

@@ -2,19 +2,15 @@
 
 import bz2
 import dataclasses
-import io
 import lzma
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from bezoar.core.errors import InputError
-from bezoar.learn.modelfiles import zips
+from bezoar.learn.modelfiles import tars, zips
 from bezoar.learn.modelfiles.pieces import Piece, shown, spooled
 from bezoar.learn.modelfiles.verdict import LIES, REACHES, UNREAD, Reason
-
-_BLOCK = 512
 
 
 def scan_zip(piece: Piece) -> Iterator[Reason | Piece]:
@@ -46,81 +42,32 @@ def opened(piece: Piece, member: zips.Member, *, format: str = "") -> Iterator[R
 
 def scan_tar(piece: Piece) -> Iterator[Reason | Piece]:
     """Judge every file of a tar archive, and what lies behind its end."""
-    end = 0
     seen: set[str] = set()
-    try:
-        with tarfile.open(fileobj=_Reader(piece.data), mode="r:") as archive:
-            for count, member in enumerate(archive):
-                if count > piece.budget.limits.pieces:
-                    raise InputError("has more members than are read")
-                if zips.leads_out(member.name):
-                    yield Reason(REACHES, piece.at(member.name), "would be unpacked outside of its folder")
-                if member.name in seen and not member.isdir():
-                    yield Reason(LIES, piece.at(member.name), "occurs more than once: readers may take different ones")
-                seen.add(member.name)
-                end = max(end, member.offset_data)
-                if member.issym() or member.islnk():
-                    outside = zips.leads_out(member.linkname)
-                    what = f"is a link to {shown(member.linkname)}" + ", outside of the archive" * outside
-                    yield Reason(REACHES if outside else UNREAD, piece.at(member.name), what)
-                elif member.issparse() or not (member.isreg() or member.isdir()):
-                    yield Reason(UNREAD, piece.at(member.name), "is a special or sparse file")
-                elif member.isreg():
-                    end = member.offset_data + member.size
-                    if end > len(piece.data):
-                        raise InputError(f"{shown(member.name)}: lies beyond the end of the file")
-                    yield piece.inner(member.name, piece.data[member.offset_data : end])
-    except (tarfile.TarError, ValueError, OSError, EOFError, OverflowError, RecursionError) as error:
-        raise InputError(f"the archive is damaged: {shown(error)}") from error
-    rest = piece.data[-(-end // _BLOCK) * _BLOCK :]
-    if bytes(rest[:_BLOCK]).strip(b"\0"):
-        yield Reason(UNREAD, piece.where, "the archive breaks off before its last bytes")
-    elif not _only_zeros(rest):
+    end = 0
+    for member in tars.members(piece.data):
+        end = member.end
+        name = shown(member.name, 200)
+        if len(seen) > piece.budget.limits.pieces:
+            raise InputError("has more members than are read")
+        if zips.leads_out(member.name):
+            yield Reason(REACHES, piece.at(name), "would be unpacked outside of its folder")
+        if member.name in seen and member.kind != "folder":
+            yield Reason(LIES, piece.at(name), "occurs more than once: readers may take different ones")
+        seen.add(member.name)
+        if member.kind == "link":
+            outside = zips.leads_out(member.target)
+            what = f"is a link to {shown(member.target)}" + ", outside of the archive" * outside
+            yield Reason(REACHES if outside else UNREAD, piece.at(name), what)
+        elif member.kind == "special":
+            yield Reason(UNREAD, piece.at(name), "is a special or sparse file")
+        elif member.kind == "file":
+            yield piece.inner(member.name, piece.data[member.start : member.start + member.size])
+    if not _only_zeros(piece.data[end:]):
         yield Reason(LIES, piece.where, "bytes follow the end of the archive")
 
 
 def _only_zeros(data: memoryview) -> bool:
-    return all(not any(data[at : at + 2**20]) for at in range(0, len(data), 2**20)) if len(data) < 2**26 else False
-
-
-def is_tar(data: memoryview) -> bool:
-    """Whether a tar header with a right checksum begins the bytes: old ones have no other mark."""
-    if len(data) < _BLOCK:
-        return False
-    head = bytes(data[:_BLOCK])
-    try:
-        wanted = int(head[148:156].strip(b"\0 ") or b"0", 8)
-    except ValueError:
-        return False
-    # Old writers summed the bytes with a sign.
-    summed = head[:148] + b" " * 8 + head[156:]
-    return head[0] != 0 and wanted in (sum(summed), sum(byte - 256 * (byte > 127) for byte in summed))
-
-
-class _Reader(io.RawIOBase):
-    """A file to read from bytes that are not copied."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data, self._at = data, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = max(0, offset + (0, self._at, len(self._data))[whence])
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        chunk = self._data[self._at : self._at + len(buffer)]
-        buffer[: len(chunk)] = chunk
-        self._at += len(chunk)
-        return len(chunk)
+    return not any(bytes(data[at : at + 2**20]).strip(b"\0") for at in range(0, len(data), 2**20))
 
 
 _STREAMS: dict[str, Callable[[], Any]] = {

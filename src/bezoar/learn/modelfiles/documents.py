@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from bezoar.core.errors import InputError
-from bezoar.learn.modelfiles import hugging_face, keras_config, strict_json, templates
+from bezoar.learn.modelfiles import hugging_face, keras_config, saved_model, strict_json, templates
 from bezoar.learn.modelfiles.pieces import Piece, shown
-from bezoar.learn.modelfiles.verdict import EXECUTES, LIES, UNREAD, Reason
+from bezoar.learn.modelfiles.verdict import CARRIES, EXECUTES, LIES, REACHES, UNREAD, Reason
 
 _MOST = 20
 
@@ -44,7 +44,9 @@ def scan_template(piece: Piece) -> Iterator[Reason | Piece]:
 
 
 _TAG = re.compile(r"!!?python/[\w./:]+|!<tag:yaml\.org,2002:python/[^>]+>")
-_TARGET = re.compile(r"""["']?_target_["']?\s*:\s*["']?([\w.]+)""")
+_TARGET = re.compile(r"""["']?\b(?:_target_|target|loader_module)["']?\s*:\s*["']?([A-Za-z_][\w.]*)""")
+_LOADER = re.compile(r"^\s*(?:loader_module:\s*(?!mlflow\b)\S+|code:\s*\S+)", re.MULTILINE)
+_OPERATION = re.compile(r"""\bop\s*:\s*["'](\w+)["']""")
 
 
 def scan_yaml(piece: Piece) -> Iterator[Reason | Piece]:
@@ -53,6 +55,19 @@ def scan_yaml(piece: Piece) -> Iterator[Reason | Piece]:
     for tag in list(dict.fromkeys(_TAG.findall(text)))[:_MOST]:
         yield Reason(EXECUTES, piece.where, f"the tag {shown(tag)} makes a loader call Python")
     for target in list(dict.fromkeys(_TARGET.findall(text)))[:_MOST]:
-        yield from hugging_face.called(target, piece, "_target_")
+        yield from hugging_face.called(target, piece, piece.where)
+    if piece.name.endswith("MLmodel") and (found := _LOADER.search(text)):
+        yield Reason(CARRIES, piece.where, f"names code of its own: {shown(found[0].strip())}")
     if "{%" in text or "{{" in text:
         yield Reason(UNREAD, piece.where, "holds what looks like a template")
+
+
+def scan_graph(piece: Piece) -> Iterator[Reason | Piece]:
+    """Judge the operations of a graph of TensorFlow that is written out. The form has too many spellings to be sure."""
+    yield Reason(UNREAD, piece.where, "is a graph written out as text")
+    yield from saved_model.judged(dict.fromkeys(_OPERATION.findall(piece.text())), piece)
+
+
+def scan_entities(piece: Piece) -> Iterator[Reason | Piece]:
+    """XML with entities of its own makes careless readers open files or fill their memory."""
+    yield Reason(REACHES, piece.where, "is XML that defines entities, which readers may fetch from elsewhere")

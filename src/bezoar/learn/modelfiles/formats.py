@@ -1,5 +1,6 @@
 """Which scanner reads what: found by content first and by name second, and where the two contradict each other."""
 
+import codecs
 import re
 import struct
 from collections.abc import Iterator
@@ -21,11 +22,12 @@ from bezoar.learn.modelfiles import (
     safetensors_files,
     saved_model,
     sources,
+    tars,
     torch_files,
     zips,
 )
 from bezoar.learn.modelfiles.pieces import Piece, Scanner, shown
-from bezoar.learn.modelfiles.verdict import CARRIES, EXECUTES, LIES, UNREAD, Reason
+from bezoar.learn.modelfiles.verdict import CARRIES, LIES, UNREAD, Reason
 
 
 def _nothing(piece: Piece) -> Iterator[Reason | Piece]:
@@ -81,6 +83,8 @@ SCANNERS: Final[dict[str, Scanner]] = {
     "json lines": documents.scan_lines,
     "template": documents.scan_template,
     "yaml": documents.scan_yaml,
+    "graph as text": documents.scan_graph,
+    "xml with entities": documents.scan_entities,
     "python": sources.scan_python,
     "script": sources.scan_script,
     "text": _nothing,
@@ -125,7 +129,7 @@ _NAMES: Final[dict[str, frozenset[str]]] = {
     "keras": frozenset(("keras zip", "zip", "hdf5")),
     "onnx": frozenset(("onnx",)),
     "pb": frozenset(("saved model", "keras metadata", "onnx", "unknown", "empty")),
-    **dict.fromkeys(("json", "jsonl", "ipynb"), _TEXT - {"template"}),
+    **dict.fromkeys(("json", "jsonl"), _TEXT - {"template"}),
     "ubj": frozenset(("ubjson",)),
     **dict.fromkeys(("txt", "md", "rst", "csv", "tsv", "yaml", "yml", "jinja", "jinja2", "cfg", "ini", "toml"), _TEXT),
     **dict.fromkeys(("png", "jpg", "jpeg", "gif"), frozenset(("picture",))),
@@ -159,7 +163,7 @@ def detect(piece: Piece) -> str:
             return found
     if _is_windows_program(data):
         return "native"
-    if archives.is_tar(data):
+    if tars.is_tar(data):
         return "tar"
     if safetensors_files_like(data):
         return "safetensors"
@@ -205,7 +209,7 @@ def _kind_of_message(piece: Piece, end: str) -> str:
 
 def _kind_of_zip(data: memoryview) -> str:
     try:
-        names = [member.name for member in zips.read(data).members]
+        names = [member.name.lower() for member in zips.read(data).members]
     except (InputError, struct.error):
         return "zip"
     last = {name.rpartition("/")[2] for name in names}
@@ -238,25 +242,32 @@ def _as_text(data: memoryview) -> str | None:
     head = bytes(data[:_PROBED])
     if b"\0" in head:
         return None
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for start in range(0, len(data), 2**24):
-            # A letter may lie across the cut: look a little further, and forgive what is cut at its end.
-            chunk = bytes(data[start : start + 2**24])
+        for start in range(0, len(data), 2**22):
+            chunk = bytes(data[start : start + 2**22])
             if b"\0" in chunk:
                 return None
-            chunk.decode("utf-8", "strict" if len(data) <= 2**24 else "surrogateescape")
+            decoder.decode(chunk, start + 2**22 >= len(data))
     except UnicodeDecodeError:
         return None
     return head.decode("utf-8-sig", "ignore")
 
 
 def _kind_of_text(piece: Piece, text: str, end: str) -> str:
+    name = piece.name.replace("\\", "/").rpartition("/")[2].lower()
     if end in _CODE:
         return _CODE[end]
     if end in ("jinja", "jinja2"):
         return "template"
-    if end in ("yaml", "yml"):
+    if end in ("yaml", "yml") or name == "mlmodel":
         return "yaml"
+    if end in ("pbtxt", "textproto"):
+        return "graph as text"
+    if end in ("ipynb",):
+        return "script"
+    if text.lstrip().startswith("<") and "<!entity" in text.lower():
+        return "xml with entities"
     if end == "jsonl":
         return "json lines"
     if text.startswith(("tree\n", "tree\r\n")) and "version=" in text[:200]:
@@ -278,7 +289,7 @@ def contradictions(piece: Piece) -> Iterator[Reason | Piece]:
         yield from _also_a_pickle(piece)
     if piece.format not in ("zip", "npz", "torch zip", "keras zip", "pickle in bytes", "empty"):
         yield from _also_a_zip(piece)
-    if piece.format != "tar" and archives.is_tar(piece.data):
+    if piece.format != "tar" and tars.is_tar(piece.data):
         yield Reason(LIES, piece.where, f"is {piece.format} and a tar archive at the same time")
     if piece.format != "hdf5" and len(piece.data) > 520 and hdf5.signature(piece.data):
         yield Reason(LIES, piece.where, f"is {piece.format} and an HDF5 file at the same time")
@@ -286,8 +297,8 @@ def contradictions(piece: Piece) -> Iterator[Reason | Piece]:
 
 def _also_a_pickle(piece: Piece) -> Iterator[Reason]:
     """Loaders of pickles begin at the first byte, whatever the file is named."""
-    for reason in pickles.acts(piece):
-        yield Reason(EXECUTES, reason.where, f"read as a pickle it {reason.what}")
+    for reason in pickles.acts(piece, unknown=_NAMES.get(suffix(piece.name)) is not _TEXT):
+        yield Reason(reason.code, reason.where, f"read as a pickle it {reason.what}")
 
 
 def _also_a_zip(piece: Piece) -> Iterator[Reason | Piece]:

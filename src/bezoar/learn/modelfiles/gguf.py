@@ -21,7 +21,7 @@ _BLOCKS = {
 }  # fmt: skip
 """Elements and bytes of a block by tensor type."""
 _MOST = 1_000_000
-_MOST_ELEMENTS = 50_000_000
+_MOST_ELEMENTS = 10_000_000
 _MOST_REASONS = 20
 _LONGEST = 64 * 2**20
 _KEPT = 100
@@ -158,6 +158,6 @@ def _placed(reader: _Reader, count: int, alignment: int, piece: Piece) -> Iterat
         if start + last > len(piece.data):
             wrong.append(f"{shown(name)}: lies beyond the end of the file")
         end, before = max(end, last), name
-    if len(piece.data) - start - end >= alignment and places:
+    if len(piece.data) - start - end >= alignment:
         wrong.append(f"{len(piece.data) - start - end:,} bytes follow the last tensor")
     yield from (Reason(LIES, piece.where, what) for what in wrong[:_MOST_REASONS])

@@ -15,6 +15,7 @@ from bezoar.learn.modelfiles.verdict import REACHES, UNREAD, Reason
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST = 500_000
+_SPARE = 2**26
 _UNDEFINED = 2**64 - 1
 _SOFT, _EXTERNAL = 1, 64
 _CONTINUED, _TABLE, _ATTRIBUTE, _LINK, _LINK_INFO, _ATTRIBUTE_INFO, _FILES = 0x10, 0x11, 0x0C, 0x06, 0x02, 0x15, 0x07
@@ -38,6 +39,7 @@ class _File:
     offsets: int
     lengths: int
     seen: set[int] = field(default_factory=set)
+    spent: int = 0
 
     def offset(self, at: int) -> int:
         return self.whole(at, self.offsets)
@@ -50,6 +52,9 @@ class _File:
         return _UNDEFINED if value == (1 << 8 * width) - 1 else value
 
     def bytes(self, at: int, count: int) -> bytes:
+        self.spent += count
+        if self.spent > 4 * len(self.data) + _SPARE:
+            raise InputError("leads its reader round in circles")
         if at < 0 or count < 0 or at + count > len(self.data):
             raise InputError(f"the file points to byte {at:,}, which is not there")
         return bytes(self.data[at : at + count])
@@ -241,7 +246,8 @@ def _attribute(file: _File, body: bytes, path: str, piece: Piece) -> Iterator[Re
     kind = body[at + _rounded(name_size, unit) :][:type_size]
     content = body[at + _rounded(name_size, unit) + _rounded(type_size, unit) + _rounded(space_size, unit) :]
     where = piece.at(f"{path or '/'} attribute {name}")
-    text = _string(file, kind, content)
+    shared = version > 1 and body[1] & 3
+    text = None if shared else _string(file, kind, content)
     if text is None:
         if name in _CONFIGS:
             yield Reason(UNREAD, where, "is a configuration that does not read")

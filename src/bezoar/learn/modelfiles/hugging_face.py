@@ -1,5 +1,6 @@
 """What a folder of Hugging Face's libraries says in JSON: code to fetch or run, templates, where the weights lie."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,10 @@ from bezoar.learn.modelfiles.pieces import Piece, shown
 from bezoar.learn.modelfiles.verdict import CARRIES, EXECUTES, REACHES, UNREAD, Reason
 
 _TEMPLATES = ("chat_template", "chat_templates")
-_CODE = ("auto_map", "custom_pipelines", "custom_pipeline")
+_CODE = ("auto_map", "custom_pipelines", "custom_pipeline", "custom_generate")
+_LIBRARIES = ("parent_library",)
+_OWN = re.compile(r"(transformers|diffusers|torch|peft|timm|sentence_transformers)(\.[a-z_][a-z0-9_]*)*$")
+_KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 
 
 def judge(document: Any, piece: Piece) -> Iterator[Reason | Piece]:
@@ -28,8 +32,17 @@ def judge(document: Any, piece: Piece) -> Iterator[Reason | Piece]:
                 yield from _weights(value, piece, where)
             elif key in _TEMPLATES:
                 yield from _templates(value, where)
-            elif key in ("_target_", "_component_") and isinstance(value, str):
+            elif key in ("_target_", "_component_", "loader_module") and isinstance(value, str):
                 yield from called(value, piece, where)
+            elif key in _LIBRARIES and isinstance(value, str) and not _OWN.match(value):
+                yield Reason(CARRIES, where, f"imports the module {shown(value)}")
+            elif key in _KERNELS and isinstance(value, str) and "/" in value:
+                yield Reason(CARRIES, where, f"fetches compiled code from {shown(value)}")
+    if isinstance(document, list) and piece.name.endswith("modules.json"):
+        for entry in document:
+            kind = entry.get("type") if isinstance(entry, dict) else None
+            if isinstance(kind, str) and not kind.startswith("sentence_transformers."):
+                yield Reason(CARRIES, piece.where, f"imports the class {shown(kind)}")
 
 
 def _first(value: Any) -> Any:

@@ -49,7 +49,7 @@ def lookup(module: str, name: str) -> Known | None:
     if found is not None or not _SKLEARN.fullmatch(module) or _NOT_SKLEARN.search(module):
         return found
     if name.startswith("__pyx_unpickle_"):
-        known = name.removeprefix("__pyx_unpickle_") in known_names.SKLEARN
+        known = name.removeprefix("__pyx_unpickle_") in known_names.SKLEARN | known_names.SKLEARN_CALLED
         return _PYX if known else None
     return _SKLEARN_NAMES.get(name)
 

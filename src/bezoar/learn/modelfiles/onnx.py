@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
+from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import zips
 from bezoar.learn.modelfiles.pieces import Piece, shown
-from bezoar.learn.modelfiles.protobuf import fields, numbers, text
+from bezoar.learn.modelfiles.protobuf import MOST_MESSAGES, fields, numbers, text
 from bezoar.learn.modelfiles.verdict import CARRIES, EXECUTES, LIES, REACHES, UNREAD, Reason
 
 _STANDARD = frozenset(
@@ -45,10 +46,13 @@ def scan(piece: Piece) -> Iterator[Reason | Piece]:
     """Judge every node and every tensor, in graphs within graphs and in functions too."""
     local: set[tuple[str, str]] = set()
     asked: dict[tuple[str, str], None] = {}
-    count = 0
+    count = parts = 0
     waiting: list[tuple[str, memoryview]] = [("model", piece.data)]
     while waiting:
         kind, data = waiting.pop()
+        parts += 1
+        if parts + len(waiting) > MOST_MESSAGES:
+            raise InputError("has too many parts")
         inner = _INNER.get(kind, {})
         found = {3: "", 4: "", 7: "", 10: "", 1: ""}
         if kind == "tensor":
@@ -73,6 +77,8 @@ def scan(piece: Piece) -> Iterator[Reason | Piece]:
 def _operator(domain: str, operator: str, local: bool, piece: Piece) -> Iterator[Reason]:
     if operator in _PYTHON:
         yield Reason(EXECUTES, piece.where, f"has the operator {shown(f'{domain}.{operator}')}, which runs Python")
+    elif operator == "EPContext":
+        yield Reason(CARRIES, piece.where, "has a program for an accelerator in it, or in a file that it names")
     elif domain not in _STANDARD and not local:
         what = f"needs a library for the operator {shown(f'{domain}.{operator}')}, whose code is not here"
         yield Reason(CARRIES if domain == "ai.onnx.contrib" else UNREAD, piece.where, what)
@@ -152,6 +158,8 @@ def external_files(data: memoryview) -> set[str]:
     waiting: list[tuple[str, memoryview]] = [("model", data)]
     while waiting:
         kind, message = waiting.pop()
+        if len(waiting) > MOST_MESSAGES:
+            raise InputError("has too many parts")
         for number, value in fields(message):
             if not isinstance(value, memoryview):
                 continue

@@ -2,9 +2,10 @@
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,9 +27,10 @@ from bezoar.learn.modelfiles.pickle_values import (
     preview,
 )
 from bezoar.learn.modelfiles.pieces import Budget, Limits, Piece, shown
-from bezoar.learn.modelfiles.verdict import EXECUTES, UNREAD, Reason
+from bezoar.learn.modelfiles.verdict import EXECUTES, REACHES, UNREAD, Reason
 
 _MOST_NAMES = 1_000
+_MOST_KEPT = 100_000
 _LONGEST_NAME = 300
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The number that torch's old format begins with."""
@@ -47,15 +49,19 @@ class Inspector:
     def __init__(self, piece: Piece, loader: Literal["", "torch"] = "") -> None:
         self.piece, self.loader = piece, loader
         self.reasons: dict[tuple[str, str], Reason] = {}
+        self.counts: Counter[str] = Counter()
+        self.names: dict[tuple[str, str], Global] = {}
+        self.raw_arrays, self.has_raw_arrays = True, False
         self.inner: list[Piece] = []
         self.made: list[Made] = []
         self.stored: list[tuple[Value, int]] = []
 
     def note(self, code: str, key: str, what: str, at: int | None) -> None:
-        """Keep a reason; one for each key."""
-        if len(self.reasons) < _MOST_NAMES:
+        """Keep a reason; one for each key, and so many of each code that no flood of one hides another."""
+        if (code, key) not in self.reasons and self.counts[code] < _MOST_NAMES:
+            self.counts[code] += 1
             where = self.piece.where if at is None else self.piece.at(at)
-            self.reasons.setdefault((code, key), Reason(code, where, what))
+            self.reasons[code, key] = Reason(code, where, what)
 
     def find(self, module: Value, name: Value, at: int) -> Value:
         """Judge a name by the list of what is known, else by what it is known to be able to do."""
@@ -66,9 +72,16 @@ class Inspector:
             return Global("?", "?", None)
         if self.loader and name in TORCH_STORAGES.split():
             return Global("torch", name, known.lookup("torch", name))
+        if len(module) > _LONGEST_NAME or len(name) > _LONGEST_NAME:
+            self.note(UNREAD, "long", f"imports a name of {len(module) + len(name):,} characters", at)
+            return Global(module[:20], name[:20], None)
         module = known.RENAMED.get(module, module)
+        if (module, name) in self.names:
+            return self.names[module, name]
         rule = known.lookup(module, name)
-        found = Global(module[:_LONGEST_NAME], name[:_LONGEST_NAME], rule)
+        found = Global(module, name, rule)
+        if len(self.names) < _MOST_KEPT:
+            self.names[module, name] = found
         if rule is None:
             what = capability(module, name)
             code = EXECUTES if what else UNREAD
@@ -99,6 +112,7 @@ class Inspector:
             return self._result(target, args, None)
         exact = _EXACT.get(target.path)
         if exact is not None:
+            self._charge(args[0] if args else None)
             return exact(args)
         return self._result(target, args, args[0].rule if target.rule.makes_first else target.rule)
 
@@ -125,13 +139,21 @@ class Inspector:
             self.note(EXECUTES, "patch", f"sets attributes of {preview(target)} instead of an object of its own", at)
             return
         rule = target.rule
+        self._charge(state)
         if rule is not None:
             complaint = "at all" if rule.state is None else rule.state(state)
             if complaint:
                 code = EXECUTES if "replaces" in complaint else UNREAD
                 self.note(code, f"state {target.path}", f"sets a state of {target.path} {complaint}", at)
-        target.state = state
-        if rule is not None and isinstance(target.kind, Global) and target.kind.name == "NumpyArrayWrapper":
+        if target.path == "numpy.dtype" and target.state is not None:
+            raise Broken("sets the state of a type twice")
+        if target.path.startswith("sklearn.") and isinstance(state, Pairs) and isinstance(state.get("memory"), str):
+            self.note(REACHES, "memory", f"keeps results of fits in {preview(state.get('memory'))}, and loads them", at)
+        merges = isinstance(target.state, Pairs) and isinstance(state, Pairs)
+        target.state = Pairs(target.state.pairs + state.pairs) if merges else state
+        wraps = rule is not None and isinstance(target.kind, Global) and target.kind.name == "NumpyArrayWrapper"
+        self.has_raw_arrays |= wraps
+        if wraps and self.raw_arrays:
             self._raw_array(target, machine, at)
 
     def fill(self, target: Value, how: str, at: int) -> list[Value] | list[tuple[Value, Value]]:
@@ -166,11 +188,27 @@ class Inspector:
     def finish(self, value: Value) -> None:
         """Judge what is left when the pickle has ended: functions among the data, and bytes that are pickles."""
         made, self.made = self.made, []
+        seen: set[int] = set()
         for part in inside([value, made]):
             if isinstance(part, Global) and part.rule is not None and not part.rule.datum:
                 self.note(UNREAD, f"datum {part.path}", f"keeps the function {part.path} among its data", None)
-            elif isinstance(part, bytes | Span | str) and (data := _pickled(part, self.piece.data)):
-                self.inner.append(self.piece.inner("a pickle in bytes", data, format="pickle in bytes"))
+            elif isinstance(part, bytes | Span | str) and id(part) not in seen:
+                seen.add(id(part))
+                if data := _pickled(part, self.piece.data):
+                    self.inner.append(self.piece.inner("a pickle in bytes", data, format="pickle in bytes"))
+        if len(self.inner) > _MOST_NAMES:
+            self.note(UNREAD, "inner", f"holds more than {_MOST_NAMES:,} strings that begin as pickles do", None)
+            del self.inner[_MOST_NAMES:]
+
+    def _charge(self, value: Value) -> None:
+        """Take what it costs to copy or check a collection off the budget: a pickle may name it millions of times."""
+        budget = self.piece.budget
+        if isinstance(value, str | bytes):
+            budget.kept -= len(value)
+        parts = value.pairs if isinstance(value, Pairs) else value.items if isinstance(value, Members) else value
+        budget.opcodes -= len(parts) if isinstance(parts, list | tuple) else 0
+        if budget.kept < 0 or budget.opcodes < 0:
+            raise Broken("does more than is followed")
 
     def _called(self, target: Global, args: tuple[Value, ...], at: int) -> None:
         code = EXECUTES if capability(target.module, target.name) else UNREAD
@@ -214,6 +252,8 @@ class Inspector:
         if state.get("numpy_array_alignment_bytes") is not None:
             machine.take(machine.take(1)[0])
         length = prod(shape) * item_size(dtype)
+        if length > len(machine.data):
+            raise Broken("describes an array that is longer than the file")
         start = machine.pos
         machine.take(length)
         wrapper.array = Span(start, length, "bytes")
@@ -224,7 +264,7 @@ class Inspector:
         if data is None:
             self.note(UNREAD, "storage", "loads a storage from something else than bytes", at)
         else:
-            self.inner.append(self.piece.inner(f"bytes at {at:,}", data, format="torch legacy"))
+            self.inner.append(self.piece.inner(f"bytes at {at:,}", data))
         return self._result(target, args, target.rule)
 
 
@@ -286,20 +326,38 @@ def bytes_of(value: Value, data: memoryview) -> memoryview | None:
 
 def has_objects(dtype: Made) -> bool:
     """Whether elements of this type are Python objects, so that an array of them is a pickle."""
-    return any(
-        (isinstance(part, str) and part.lstrip("<>=|")[:1] == "O")
-        or (isinstance(part, Global) and part.name == "object_")
-        for part in inside((dtype.args[:1], dtype.state))
-    )
+    found = False
+    for part in inside(dtype):
+        if isinstance(part, Made) and part.path == "numpy.dtype":
+            state = part.state
+            flags = state[7] if isinstance(state, tuple) and len(state) > 7 else 0
+            if type(flags) is not int:
+                raise Broken("has a type with flags that are no number")
+            found |= _plain_type(part).hasobject or bool(flags & _REFCOUNTED)
+    return found
+
+
+_REFCOUNTED = 1
+"""NPY_ITEM_REFCOUNT: the flag that numpy's ``hasobject`` looks at."""
 
 
 def item_size(dtype: Made) -> int:
-    """Bytes of an element."""
-    name, state = dtype.args[0], dtype.state
-    size = state[5] if isinstance(state, tuple) and len(state) > 5 and type(state[5]) is int and state[5] > 0 else 0
+    """Bytes of an element. As in numpy, the state tells it of text, bytes and records only."""
+    plain, state = _plain_type(dtype), dtype.state
+    told = state[5] if isinstance(state, tuple) and len(state) > 5 else -1
+    if type(told) is not int:
+        raise Broken("has a type with a size that is no number")
+    return told if plain.kind in "SUV" and told >= 0 else plain.itemsize
+
+
+def _plain_type(dtype: Made) -> "np.dtype[Any]":
+    name = dtype.args[0] if dtype.args else None
+    name = name.name if isinstance(name, Global) and name.module == "numpy" else name
+    if not isinstance(name, str):
+        raise Broken(f"has elements of the type {preview(name)}")
     try:
-        return size or np.dtype(name if isinstance(name, str) else name.name).itemsize
-    except (TypeError, ValueError) as error:
+        return np.dtype(name)
+    except (TypeError, ValueError, SyntaxError) as error:
         raise Broken(f"has elements of the type {preview(name)}") from error
 
 
@@ -344,6 +402,19 @@ def scan(piece: Piece) -> Iterator[Reason | Piece]:
         yield from names_in(piece, start)
     yield from inspector.reasons.values()
     yield from inspector.inner
+    if inspector.has_raw_arrays:
+        yield from _without_joblib(piece)
+
+
+def _without_joblib(piece: Piece) -> Iterator[Reason]:
+    """What Python's own loader would import from joblib's file: it takes the raw bytes of arrays for instructions."""
+    inspector = Inspector(piece)
+    inspector.raw_arrays = False
+    with contextlib.suppress(Broken):
+        Machine(piece.data, 0, inspector, Budget(limits=piece.budget.limits)).run()
+    for (code, key), reason in inspector.reasons.items():
+        if code == EXECUTES or _PATH.fullmatch(key):
+            yield Reason(reason.code, reason.where, f"loaded without joblib it {reason.what}")
 
 
 def scan_bytes(piece: Piece) -> Iterator[Reason | Piece]:
@@ -368,12 +439,24 @@ def is_whole(piece: Piece) -> bool:
     return len(piece.data) - machine.pos <= 1 and machine.pos > 2
 
 
-def acts(piece: Piece) -> list[Reason]:
-    """What bytes that are no pickle by their format would do to somebody who loads them as one."""
+def acts(piece: Piece, *, unknown: bool) -> list[Reason]:
+    """What bytes that are no pickle by their format would do to somebody who loads them as one.
+
+    Parameters
+    ----------
+    unknown : also tell imports of names of which nothing is known. Text begins with what looks like one by chance.
+    """
     inspector = Inspector(piece)
     with contextlib.suppress(Broken):
         Machine(piece.data, 0, inspector, Budget(limits=_PROBE)).run()
-    return [reason for reason in inspector.reasons.values() if reason.code == EXECUTES]
+    return [
+        reason
+        for (code, key), reason in inspector.reasons.items()
+        if code == EXECUTES or (unknown and _PATH.fullmatch(key))
+    ]
+
+
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def may_begin(head: bytes) -> bool:
@@ -400,12 +483,15 @@ def names_in(piece: Piece, start: int) -> Iterator[Reason]:
 
 _SEARCHED = 64 * 2**20
 _NAMES = re.compile(rb"[ci]([A-Za-z_][\w.]{0,60})\n([A-Za-z_][\w.]{0,60})\n")
+_BEGINS = frozenset("(]}ci\x80")
 _LOOKS = re.compile(rb"\x80[\x02-\x05]|[(\]}]?[ci][A-Za-z_][\w.]{0,60}\n[A-Za-z_][\w.]{0,60}\n")
 
 
 def _pickled(value: Value, data: memoryview) -> memoryview | None:
     """The bytes of a value that begins as a pickle does, None where it does not."""
     if isinstance(value, str):
+        if value[:1] not in _BEGINS:
+            return None
         # Byte strings of Python 2 are text by now.
         value = value.encode("latin-1", "ignore") if _LOOKS.match(value[:130].encode("latin-1", "ignore")) else b""
     raw = bytes_of(value, data)

@@ -1,12 +1,15 @@
 """The wire format of protocol buffers, read without any schema: field numbers with their values."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from bezoar.core.errors import InputError
 
 Field = tuple[int, "int | memoryview"]
 """A field number, and a whole number or bytes. Numbers of fixed width are whole numbers as well."""
 _MOST = 20_000_000
+MOST_MESSAGES: Final = 5_000_000
+"""Messages in messages that a scanner follows."""
 _PROBED = 2_000
 
 

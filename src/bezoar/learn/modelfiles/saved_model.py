@@ -1,10 +1,11 @@
 """TensorFlow's SavedModel: the operations of its graphs, assets, and Keras's configurations in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import keras_config, zips
 from bezoar.learn.modelfiles.pieces import Piece, shown, words
-from bezoar.learn.modelfiles.protobuf import fields, text
+from bezoar.learn.modelfiles.protobuf import MOST_MESSAGES, fields, text
 from bezoar.learn.modelfiles.verdict import EXECUTES, REACHES, Reason
 
 _CODE = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc", "NumpyFunction", "XlaCustomCall", "XlaCustomCallV2"))
@@ -37,8 +38,12 @@ def scan(piece: Piece) -> Iterator[Reason | Piece]:
     """Judge the operations of all graphs and functions."""
     operations: dict[str, None] = {}
     waiting: list[tuple[str, memoryview]] = [("model", piece.data)]
+    count = 0
     while waiting:
         kind, data = waiting.pop()
+        count += 1
+        if count + len(waiting) > MOST_MESSAGES:
+            raise InputError("has too many parts")
         inner = _INNER.get(kind, {})
         for number, value in fields(data):
             if not isinstance(value, memoryview):
@@ -51,6 +56,11 @@ def scan(piece: Piece) -> Iterator[Reason | Piece]:
                 yield Reason(REACHES, piece.where, f"names an asset outside of the folder: {shown(text(value))}")
             elif kind == "user object" and number == 3:
                 yield from _metadata(value, piece)
+    yield from judged(operations, piece)
+
+
+def judged(operations: Iterable[str], piece: Piece) -> Iterator[Reason]:
+    """What operations of these names do beyond computing."""
     for operation in operations:
         for names, code, what in (
             (_CODE, EXECUTES, "runs Python or native code"),

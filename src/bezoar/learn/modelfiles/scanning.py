@@ -5,6 +5,7 @@ import dataclasses
 import os
 import stat
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -136,6 +137,7 @@ def _scan_file(path: Path, name: str, limits: Limits, *, otherwise: str = "unkno
 def _judged(whole: Piece, otherwise: str) -> tuple[str, tuple[Reason, ...]]:
     """The format of a file, and the reasons from it and all pieces in it, the worst first."""
     reasons: dict[Reason, None] = {}
+    counts: Counter[str] = Counter()
     waiting, first = [whole], ""
     while waiting:
         piece = waiting.pop()
@@ -152,7 +154,9 @@ def _judged(whole: Piece, otherwise: str) -> tuple[str, tuple[Reason, ...]]:
                 for found in source(piece):
                     if isinstance(found, Piece):
                         waiting.append(found)
-                    elif len(reasons) < 10 * _MOST_REASONS:
+                    elif found not in reasons and counts[found.code] < _MOST_REASONS:
+                        # Counted by code: no flood of one may hide another.
+                        counts[found.code] += 1
                         reasons[found] = None
             except _DAMAGE as error:
                 what = _said(error) if isinstance(error, InputError) else f"is damaged: {_said(error)}"

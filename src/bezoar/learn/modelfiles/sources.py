@@ -9,7 +9,7 @@ from bezoar.learn.modelfiles.capabilities import capability
 from bezoar.learn.modelfiles.pieces import Piece, shown
 from bezoar.learn.modelfiles.verdict import CARRIES, UNREAD, Reason
 
-_LONGEST = 2**21
+_LONGEST = 2**19
 _MOST = 20
 _HARMLESS = re.compile(
     r"(functools|itertools|operator|contextlib|pathlib|io|types|inspect|gc|weakref|torch\.jit|torch\.fx|torch\.distributed"

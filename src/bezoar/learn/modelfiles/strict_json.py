@@ -7,9 +7,8 @@ from typing import Any
 from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles.pieces import shown
 
-
-class _Repeated(Exception):
-    """An object has a key twice."""
+_MOST = 8_000_000
+"""Values in one document: each takes a hundred bytes of memory."""
 
 
 def parse(text: str) -> tuple[Any, tuple[str, ...]]:
@@ -20,6 +19,8 @@ def parse(text: str) -> tuple[Any, tuple[str, ...]]:
     InputError
         It is no JSON, or nests too deeply.
     """
+    if text.count(",") + text.count("[") + text.count("{") > _MOST:
+        raise InputError(f"has more than {_MOST:,} values")
     repeated: list[str] = []
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def constants(tree: nodes.Template) -> dict[str, str]:
     for node in tree.find_all(nodes.Assign):
         if isinstance(node.target, nodes.Name) and (text := folded(node.node, named)) is not None:
             # Set twice to different text: all of it may be meant.
-            named[node.target.name] = (named.get(node.target.name, "") + " " + text).strip()
+            named[node.target.name] = (named.get(node.target.name, "") + " " + text).strip()[:_LONGEST_TEXT]
     return named
 
 

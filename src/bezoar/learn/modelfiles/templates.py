@@ -12,7 +12,8 @@ from bezoar.learn.modelfiles import template_backdoors, template_injection
 from bezoar.learn.modelfiles.pieces import shown
 from bezoar.learn.modelfiles.verdict import TEMPLATE, UNREAD, Reason
 
-_LONGEST = 2**20
+_LONGEST = 2**18
+_MOST_NODES = 20_000
 
 
 class _Generation(Extension):
@@ -44,6 +45,8 @@ def judge(template: str, where: str) -> Iterator[Reason]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = Parser(_environment(), template).parse()
+        if sum(1 for _ in tree.find_all(nodes.Node)) > _MOST_NODES:
+            raise InputError(f"the template has more than {_MOST_NODES:,} parts")
         for what in template_injection.problems(tree):
             yield Reason(TEMPLATE, where, f"the template {what}")
         for what in template_backdoors.problems(tree):

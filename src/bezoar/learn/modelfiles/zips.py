@@ -99,6 +99,9 @@ def read(data: memoryview) -> Archive:
     members = list(_directory(data, directory_end - size, directory_end, shift, count, reasons))
     _compare_regions(data, members, directory_end - size, reasons)
     _compare_names(members, reasons)
+    if sum(member.packed for member in members) > len(data):
+        reasons.append(_lie("holds more bytes than it has: members lie over one another, and only the first is read"))
+        members = members[:1]
     return Archive(members=tuple(members), reasons=tuple(reasons[:_ODD_MEMBERS]))
 
 
@@ -214,7 +217,8 @@ def _after_descriptor(data: memoryview, member: Member, at: int) -> int:
 def _compare_names(members: list[Member], reasons: list[Reason]) -> None:
     seen: set[str] = set()
     for member in members:
-        plain = member.name.replace("\\", "/").removeprefix("./")
+        # torch looks names up without regard to case, and so do some file systems.
+        plain = member.name.replace("\\", "/").removeprefix("./").lower()
         if plain in seen:
             reasons.append(_lie("occurs more than once: readers may take different ones", shown(member.name)))
         seen.add(plain)
