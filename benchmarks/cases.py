@@ -10,6 +10,7 @@ from benchmarks.kernels import ManyFeatures, NearVectors
 from benchmarks.large import Bounded, Growth, Memory, Reading
 from benchmarks.many_classes import ManyClasses
 from benchmarks.peer_defects import Offset, OneCloudEach
+from benchmarks.scanners import Scanners, ScanningSpeed
 from benchmarks.speed import StartUp, WholeAudit
 from benchmarks.spreading import Spreading
 from benchmarks.untouched import Untouched
@@ -80,6 +81,19 @@ SCALE: dict[str, Case] = {
     "grid-on-ray": RayWorkers(),
     "grid-overhead": Overhead(),
 }
-SUITES = {"foundation": FOUNDATION, "sidebyside": SIDE_BY_SIDE, "kernels": KERNELS, "scale": SCALE}
-SEEDS = {"foundation": range(5), "sidebyside": range(3), "kernels": range(3), "scale": range(3)}
+MODEL_FILES: dict[str, Case] = {"scanners": Scanners(), "scanning-1-gb": ScanningSpeed()}
+SUITES = {
+    "foundation": FOUNDATION,
+    "sidebyside": SIDE_BY_SIDE,
+    "kernels": KERNELS,
+    "scale": SCALE,
+    "modelfiles": MODEL_FILES,
+}
+SEEDS = {
+    "foundation": range(5),
+    "sidebyside": range(3),
+    "kernels": range(3),
+    "scale": range(3),
+    "modelfiles": range(1),
+}
 """The seeds that each suite is measured at where none are named."""

@@ -293,10 +293,44 @@ _SCALE: dict[str, tuple[Figure, ...]] = {
         Figure(name="local_done", title="every cell is done, through a worker", kind="fact"),
     ),
 }
-FIGURES = {"foundation": _FOUNDATION, "sidebyside": _SIDE_BY_SIDE, "kernels": _KERNELS, "scale": _SCALE}
+_MODEL_FILES: dict[str, tuple[Figure, ...]] = {
+    "scanners": (
+        *(
+            figure
+            for prefix, of in (
+                ("", "ours"),
+                *((f"{peer}_", peer) for peer in ("picklescan", "modelscan", "fickling", "modelaudit")),
+            )
+            for figure in (
+                Figure(name=f"{prefix}passed", title=f"{of}: hostile files passed as clean", kind="share"),
+                Figure(name=f"{prefix}flagged", title=f"{of}: hostile files flagged", kind="share"),
+                Figure(name=f"{prefix}false_alarms", title=f"{of}: honest files flagged", kind="share"),
+                Figure(name=f"{prefix}refused", title=f"{of}: honest files that it cannot judge", kind="share"),
+            )
+        ),
+        Figure(name="hostile", title="hostile files", kind="number"),
+        Figure(name="honest", title="honest files", kind="number"),
+    ),
+    "scanning-1-gb": (
+        Figure(name="slowest", title="MB a second of the slowest format", kind="number"),
+        Figure(name="torch_zip", title="MB a second of a torch checkpoint", kind="number"),
+        Figure(name="torch_legacy", title="MB a second of a torch checkpoint of the old format", kind="number"),
+        Figure(name="safetensors", title="MB a second of safetensors", kind="number"),
+        Figure(name="joblib", title="MB a second of joblib", kind="number"),
+        Figure(name="npz", title="MB a second of npz", kind="number"),
+    ),
+}
+FIGURES = {
+    "foundation": _FOUNDATION,
+    "sidebyside": _SIDE_BY_SIDE,
+    "kernels": _KERNELS,
+    "scale": _SCALE,
+    "modelfiles": _MODEL_FILES,
+}
 TITLES = {
     "foundation": "Foundation",
     "sidebyside": "Side by side with peers",
     "kernels": "Kernels",
     "scale": "Large sets",
+    "modelfiles": "Model files",
 }

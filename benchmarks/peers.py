@@ -27,6 +27,11 @@ REQUIREMENTS = {
         "requests",
         "tqdm",
     ),
+    "picklescan": ("picklescan==1.0.5", "numpy"),
+    "modelscan": ("modelscan==0.8.8", "numpy", "h5py"),
+    # Its wheel imports typing_extensions without asking for it.
+    "fickling": ("fickling==0.1.12", "typing_extensions", "numpy"),
+    "modelaudit": ("modelaudit==0.2.54", "numpy", "h5py", "onnx"),
 }
 """What each environment holds; "art" has cleanlab as well, for totals over both."""
 
