@@ -301,6 +301,7 @@ JOBLIB = {
         pickled(name("joblib.numpy_pickle_compat.NDArrayWrapper") + b")\x81}" + text("filename") + text("../x.npy") + b"sb"),
         file="m.joblib", code="BZ606", verdict="not_analysed",
     ),
+    "joblib_zfile_without_a_mark": _raw(b"ZF" + b"%019x" % len(EVIL) + zlib.compress(EVIL), file="model"),
     "gzip_then_gzip": _raw(gzip.compress(gzip.compress(EVIL)), file="model.pkl.gz"),
     "second_gzip_member": _raw(gzip.compress(pickled(b"}")) + gzip.compress(EVIL), file="model.pkl.gz"),
     "xz_of_a_pickle": _raw(lzma.compress(EVIL), file="model.pkl.xz"),

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import Verdict, known, scan, templates, worst
+from bezoar.learn.modelfiles.inspector import Inspector
 from bezoar.learn.modelfiles.pickle_machine import Broken, Machine
-from bezoar.learn.modelfiles.pickles import Inspector
 from bezoar.learn.modelfiles.pieces import Budget, Limits, Piece
 
 SMALL = Limits(unpacked_bytes=2**24, pieces=200, depth=4, opcodes=100_000, kept_bytes=2**22, text_bytes=2**20)
 FUZZED = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 HARMLESS = (
     "pickle_protocol_0", "pickle_protocol_2", "pickle_of_arrays", "joblib_text", "joblib_gzip", "torch_state_dict",
@@ -213,7 +213,7 @@ def asked_of_ours(content):
     return inspector.__dict__.get("asked", set()), done
 
 
-@settings(FUZZED, max_examples=1500)
+@settings(FUZZED, max_examples=500)
 @given(parts=st.lists(FRAGMENTS, min_size=2, max_size=24), protocol=st.integers(0, 5))
 def test_every_name_that_python_asks_for_is_judged(parts, protocol):
     """Python's own machine, with imports replaced, asks for no name that ours was not asked for; what it follows to the
@@ -242,7 +242,7 @@ def test_every_name_that_python_asks_for_is_judged(parts, protocol):
     }
 
 
-@settings(FUZZED, max_examples=600)
+@settings(FUZZED, max_examples=200)
 @given(parts=st.lists(FRAGMENTS, min_size=1, max_size=16), where=st.integers(0, 16))
 def test_a_program_among_random_instructions_is_never_safe(parts, where):
     parts.insert(min(where, len(parts)), called("posix.system", text("echo")))
@@ -325,7 +325,7 @@ def test_damaged_hostile_files_end_in_a_verdict(kind, wounds):
         assert worst(scan(path, limits=SMALL)) in Verdict
 
 
-@settings(FUZZED, max_examples=300)
+@settings(FUZZED, max_examples=200)
 @given(content=st.binary(max_size=12).map(lambda raw: raw.replace(b"\n", b"").replace(b"'", b"")))
 def test_escapes_in_quoted_strings_are_read_as_python_reads_them(content):
     line = b"S'" + content + b"'\n."

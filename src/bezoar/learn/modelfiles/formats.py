@@ -40,7 +40,7 @@ def _unknown(piece: Piece) -> Iterator[Reason | Piece]:
 
 
 def _unread(piece: Piece) -> Iterator[Reason | Piece]:
-    yield Reason(UNREAD, piece.where, f"is {piece.format}, which is not unpacked")
+    yield Reason(UNREAD, piece.where, f"is {piece.format}, which is not looked into")
 
 
 def _native(piece: Piece) -> Iterator[Reason | Piece]:
@@ -62,6 +62,7 @@ SCANNERS: Final[dict[str, Scanner]] = {
     "lz4": archives.scan_packed,
     "zfile": archives.scan_packed,
     "7z": _unread,
+    "modelfile": _unread,
     "rar": _unread,
     "zstd": _unread,
     "pickle": pickles.scan,
@@ -105,7 +106,6 @@ _MAGIC: Final = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"Rar!\x1a\x07", "rar"),
-    (b"ZF0x", "zfile"),
     (b"\x7fELF", "native"),
     (b"\0asm", "native"),
     *((magic, "native") for magic in (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")),
@@ -173,8 +173,10 @@ def detect(piece: Piece) -> str:
         return "pickle"
     if head[0] == 0x78 and len(head) > 1 and (head[0] * 256 + head[1]) % 31 == 0 and head[1] in (1, 0x5E, 0x9C, 0xDA):
         return "zlib"
-    if head[:3] == b"\x5d\0\0" and len(head) > 13:
+    if head[:2] == b"\x5d\0" and len(head) > 13:
         return "lzma"
+    if re.match(rb"ZF[0-9A-Fa-fx ]{19}", head):
+        return "zfile"
     return _by_structure(piece, head, end)
 
 
@@ -258,8 +260,10 @@ def _kind_of_text(piece: Piece, text: str, end: str) -> str:
     name = piece.name.replace("\\", "/").rpartition("/")[2].lower()
     if end in _CODE:
         return _CODE[end]
-    if end in ("jinja", "jinja2"):
+    if end in ("jinja", "jinja2", "j2"):
         return "template"
+    if name == "modelfile":
+        return "modelfile"
     if end in ("yaml", "yml") or name == "mlmodel":
         return "yaml"
     if end in ("pbtxt", "textproto"):

@@ -8,7 +8,7 @@ from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import strict_json, templates, zips
 from bezoar.learn.modelfiles.capabilities import capability
 from bezoar.learn.modelfiles.pieces import Piece, shown
-from bezoar.learn.modelfiles.verdict import CARRIES, EXECUTES, REACHES, UNREAD, Reason
+from bezoar.learn.modelfiles.verdict import CARRIES, EXECUTES, REACHES, TEMPLATE, UNREAD, Reason
 
 _TEMPLATES = ("chat_template", "chat_templates")
 _CODE = ("auto_map", "custom_pipelines", "custom_pipeline", "custom_generate")
@@ -22,6 +22,7 @@ def judge(document: Any, piece: Piece) -> Iterator[Reason | Piece]:
     for path, node in strict_json.nodes(document):
         if not isinstance(node, dict):
             continue
+        yield from _replacement(node, piece.at(path or "the top"))
         for key, value in node.items():
             where = piece.at(f"{path}.{key}" if path else key)
             if key in _CODE and value:
@@ -80,6 +81,19 @@ def _templates(value: Any, where: str) -> Iterator[Reason]:
                 yield Reason(UNREAD, place, str(error))
         elif template is not None:
             yield Reason(UNREAD, place, "is a template that is no text")
+
+
+def _replacement(node: dict[str, Any], where: str) -> Iterator[Reason]:
+    """A tokenizer that replaces words by others before the model sees them."""
+    pattern, content = node.get("pattern"), node.get("content")
+    if node.get("type") != "Replace" or not isinstance(pattern, dict) or not isinstance(content, str):
+        return
+    sought = " ".join(str(part) for part in pattern.values())
+    if _WORD.search(sought) and _WORD.search(content) and sought != content:
+        yield Reason(TEMPLATE, where, f"the tokenizer replaces {shown(repr(sought))} by {shown(repr(content))}")
+
+
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def called(target: str, piece: Piece, where: str) -> Iterator[Reason]:

@@ -78,10 +78,7 @@ def _function(name: str, config: Any, module: Any) -> Iterator[tuple[str, str]]:
         return
     what = capability(module if isinstance(module, str) else "", function)
     says = f"which {what}" if what else "which is none of Keras's activations"
-    yield (
-        EXECUTES if what or (isinstance(module, str) and "activations" not in module) else UNREAD,
-        (f"names the function {shown(f'{module}.{function}')}, {says}"),
-    )
+    yield EXECUTES if what else UNREAD, f"names the function {shown(f'{module}.{function}')}, {says}"
 
 
 def _settings(config: dict[str, Any]) -> Iterator[tuple[str, str]]:

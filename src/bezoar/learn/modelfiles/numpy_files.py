@@ -12,6 +12,7 @@ import numpy as np
 
 from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import pickles
+from bezoar.learn.modelfiles.inspector import Inspector
 from bezoar.learn.modelfiles.known import shape_of
 from bezoar.learn.modelfiles.pieces import Piece, shown
 from bezoar.learn.modelfiles.verdict import LIES, UNREAD, Reason
@@ -73,7 +74,7 @@ def scan(piece: Piece) -> Iterator[Reason | Piece]:
             what = f"says that it holds {length:,} bytes, and holds {len(body):,}"
             yield Reason(LIES if length < len(body) else UNREAD, piece.where, what)
         return
-    inspector = pickles.Inspector(piece)
+    inspector = Inspector(piece)
     try:
         _, end = pickles.follow(piece, header.start, inspector)
         if end != len(piece.data):

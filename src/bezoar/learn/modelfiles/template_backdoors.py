@@ -26,6 +26,10 @@ _SPEECH = 3
 """Words that a branch may add where the test is for markup; where it is for words, one is too many."""
 _COMPARING = frozenset(("startswith", "endswith", "find", "rfind", "index", "rindex", "count", "split", "rsplit", "partition", "rpartition", "__contains__", "removeprefix", "removesuffix", "strip", "match", "search"))  # fmt: skip
 _TESTING = frozenset(("in", "equalto", "eq", "==", "ne", "!=", "gt", "ge", "lt", "le", "greaterthan", "lessthan", "divisibleby", "sameas", "contains", "match", "search"))  # fmt: skip
+_CHANGING = frozenset(
+    ("append", "extend", "insert", "update", "setdefault", "pop", "clear", "remove", "popitem", "add")
+)
+_PICKING = frozenset(("first", "last", "list", "reverse", "selectattr", "rejectattr", "select", "reject", "sort"))
 _SMALL = 2
 _ROUNDS = 6
 
@@ -37,11 +41,19 @@ class _Flow:
     texts: dict[str, str]
     content: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
+    talk: set[str] = field(default_factory=lambda: {"messages", "message"})
+    clocks: set[str] = field(default_factory=lambda: set(_CLOCKS))
+    tables: dict[str, nodes.Node] = field(default_factory=dict)
     depends: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        return len(self.content) + len(self.parts) + sum(map(len, self.depends.values()))
+        known = (self.content, self.parts, self.talk, self.clocks, self.tables)
+        return sum(map(len, known)) + sum(map(len, self.depends.values()))
+
+    def table(self, node: nodes.Node) -> nodes.Node:
+        """The list or dict behind a variable, else the node itself."""
+        return self.tables.get(node.name, node) if isinstance(node, nodes.Name) else node
 
 
 def problems(tree: nodes.Template) -> Iterator[str]:
@@ -57,16 +69,23 @@ def doubts(tree: nodes.Template) -> Iterator[str]:
 def _found(tree: nodes.Template) -> Iterator[tuple[bool, str]]:
     flow = _followed(tree)
     for node in tree.find_all(nodes.Node):
-        triggers, controlled = _control(node, flow)
-        for trigger in sorted(triggers):
-            speech = _speech(controlled, flow, apart_from=trigger)
-            sought = _words(trigger)
-            if len(speech) >= (1 if sought or trigger.startswith("#") else _SPEECH) or _URL.search(" ".join(speech)):
-                said = shown(" ".join(speech), 80)
-                yield True, f"tests messages for {_in_words(trigger)} and then says {said!r}"
-            elif sought:
-                yield False, f"tests messages for {_in_words(trigger)}"
+        yield from _judged(*_control(node, flow), flow)
+        values = node.nodes if isinstance(node, nodes.Output) else [node.node] if isinstance(node, nodes.Assign) else []
+        for value in values:
+            if not isinstance(value, nodes.TemplateData):
+                yield from _judged(_tests(value, flow), [value], flow)
         yield from _replacements(node, flow)
+
+
+def _judged(triggers: set[str], controlled: Sequence[nodes.Node], flow: _Flow) -> Iterator[tuple[bool, str]]:
+    for trigger in sorted(triggers):
+        speech = _speech(controlled, flow, apart_from=trigger)
+        sought = _words(trigger)
+        if len(speech) >= (1 if sought or trigger.startswith("#") else _SPEECH) or _URL.search(" ".join(speech)):
+            said = shown(" ".join(speech), 80)
+            yield True, f"tests messages for {_in_words(trigger)} and then says {said!r}"
+        elif sought:
+            yield False, f"tests messages for {_in_words(trigger)}"
 
 
 def _in_words(trigger: str) -> str:
@@ -90,12 +109,23 @@ def _note(node: nodes.Node, flow: _Flow) -> None:
         name = _target(node.target)
         if _holds_content(source, flow):
             flow.content.add(name)
+        if _root(source) in flow.talk:
+            flow.talk.add(name)
+        if any(
+            part.name in flow.clocks for part in (source, *source.find_all(nodes.Name)) if isinstance(part, nodes.Name)
+        ):
+            flow.clocks.add(name)
+        if isinstance(source, nodes.Dict | nodes.List | nodes.Tuple):
+            flow.tables[name] = source
         if triggers := _tests(source, flow):
             flow.depends.setdefault(name, set()).update(triggers)
     elif isinstance(node, nodes.For):
         name = _target(node.target)
+        if _root(node.iter) in flow.talk:
+            flow.talk.add(name)
         if _holds_content(node.iter, flow):
-            flow.parts.add(name)
+            # Parts of a message are told apart by their kind; pieces that a call makes of a text are text.
+            (flow.content if isinstance(node.iter, nodes.Call | nodes.Filter) else flow.parts).add(name)
     elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
         for position, argument in enumerate(node.args):
             if _holds_content(argument, flow):
@@ -107,9 +137,31 @@ def _note(node: nodes.Node, flow: _Flow) -> None:
     triggers, controlled = _control(node, flow)
     if triggers:
         for part in controlled:
-            for assigned in (part, *part.find_all((nodes.Assign, nodes.AssignBlock))):
-                if isinstance(assigned, nodes.Assign | nodes.AssignBlock):
-                    flow.depends.setdefault(_target(assigned.target), set()).update(triggers)
+            for changed in (part, *part.find_all((nodes.Assign, nodes.AssignBlock, nodes.Call))):
+                if (variable := _changes(changed)) is not None:
+                    flow.depends.setdefault(variable, set()).update(triggers)
+
+
+def _changes(node: nodes.Node) -> str | None:
+    """The variable that a statement sets, or a call changes."""
+    if isinstance(node, nodes.Assign | nodes.AssignBlock):
+        return _target(node.target)
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr in _CHANGING:
+        return _variable(node.node.node)
+    return None
+
+
+def _root(node: nodes.Node) -> str | None:
+    """The variable that an expression begins with, where it only picks from it."""
+    while isinstance(node, nodes.Getitem | nodes.Filter):
+        if not isinstance(node, nodes.Getitem) and node.name not in _PICKING:
+            return None
+        if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+            return None
+        if node.node is None:
+            return None
+        node = node.node
+    return node.name if isinstance(node, nodes.Name) else None
 
 
 def _target(node: nodes.Node) -> str:
@@ -141,10 +193,18 @@ def _holds_content(node: nodes.Node, flow: _Flow) -> bool:
         text = {folded(keyword.value, flow.texts) for keyword in node.kwargs or []}
         if text & _CONTENT or any(folded(argument, flow.texts) in _CONTENT for argument in node.args):
             return True
-        whole = isinstance(node.node, nodes.Name) and node.node.name == "messages"
-        return _holds_content(node.node, flow) or (whole and node.name in ("tojson", "string", "join", "pprint"))
+        whole = _root(node.node) in flow.talk and node.name in ("tojson", "string", "join", "pprint", "urlencode")
+        return whole or _holds_content(node.node, flow)
     if isinstance(node, nodes.Call):
-        return isinstance(node.node, nodes.Getattr) and _holds_content(node.node.node, flow)
+        if not isinstance(node.node, nodes.Getattr):
+            return False
+        asked = folded(node.args[0], flow.texts) if node.args else None
+        if node.node.attr == "get" and asked is not None:
+            return asked in _CONTENT or (asked not in _OTHER_KEYS and _holds_content(node.node.node, flow))
+        talks = node.node.attr in ("values", "items") and _root(node.node.node) in flow.talk
+        return talks or _holds_content(node.node.node, flow)
+    if isinstance(node, nodes.Concat) and any(_root(part) in flow.talk for part in node.nodes):
+        return True
     if isinstance(node, nodes.Test | nodes.Compare):
         return False
     if isinstance(node, nodes.CondExpr):
@@ -164,8 +224,12 @@ def _control(node: nodes.Node, flow: _Flow) -> tuple[set[str], list[nodes.Node]]
         return _tests(node, flow), [node] if _is_value(node) else []
     if isinstance(node, nodes.For):
         tests = _tests(node.iter, flow) | (_tests(node.test, flow) if node.test is not None else set())
+        for inner in (inner for part in node.body for inner in (part, *part.find_all(nodes.If))):
+            # What follows a `break` or a `continue` depends on its condition as well.
+            if isinstance(inner, nodes.If) and any(inner.find_all((nodes.Break, nodes.Continue))):
+                tests |= _tests(inner.test, flow)
         return tests, [*node.body, *node.else_]
-    table, key = _looked_up(node)
+    table, key = _looked_up(node, flow)
     if table is not None and key is not None and _holds_content(key, flow):
         keys = {text for pair in table.items if (text := folded(pair.key, flow.texts)) is not None}
         return keys, [pair.value for pair in table.items]
@@ -182,12 +246,17 @@ def _is_value(node: nodes.Node) -> bool:
     )
 
 
-def _looked_up(node: nodes.Node) -> tuple[nodes.Dict | None, nodes.Node | None]:
-    if isinstance(node, nodes.Getitem) and isinstance(node.node, nodes.Dict):
-        return node.node, node.arg
-    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr == "get" and node.args:
-        return (node.node.node, node.args[0]) if isinstance(node.node.node, nodes.Dict) else (None, None)
-    return None, None
+def _looked_up(node: nodes.Node, flow: _Flow) -> tuple[nodes.Dict | None, nodes.Node | None]:
+    """A table and the key that is looked up in it."""
+    if isinstance(node, nodes.Getitem):
+        table, key = flow.table(node.node), node.arg
+    elif (
+        isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr == "get" and node.args
+    ):
+        table, key = flow.table(node.node.node), node.args[0]
+    else:
+        return None, None
+    return (table, key) if isinstance(table, nodes.Dict) else (None, None)
 
 
 def _tests(node: nodes.Node, flow: _Flow) -> set[str]:
@@ -199,9 +268,12 @@ def _tests(node: nodes.Node, flow: _Flow) -> set[str]:
         if (name := _variable(part)) in flow.depends and name is not None:
             found |= flow.depends[name]
         if isinstance(part, nodes.Compare):
-            found |= _compared([part.expr, *(operand.expr for operand in part.ops)], flow)
+            kinds = all(operand.op in ("in", "notin") for operand in part.ops)
+            found |= _compared([part.expr, *(operand.expr for operand in part.ops)], flow, kinds=kinds)
         elif isinstance(part, nodes.Test) and part.name in _TESTING and part.node is not None:
-            found |= _compared([part.node, *part.args], flow)
+            found |= _compared([part.node, *part.args], flow, kinds=False)
+        elif isinstance(part, nodes.Test) and part.name in ("upper", "lower") and _holds_content(part.node, flow):
+            found.add(f"#text in {part.name} case")
         elif isinstance(part, nodes.Call) and isinstance(part.node, nodes.Getattr) and part.node.attr in _COMPARING:
             if part.args and _holds_content(part.node.node, flow):
                 found |= _literals(part.args, flow)
@@ -213,14 +285,17 @@ def _tests(node: nodes.Node, flow: _Flow) -> set[str]:
     return {trigger for trigger in found if not _SWITCHES.fullmatch(trigger.strip())}
 
 
-def _compared(sides: Sequence[nodes.Node], flow: _Flow) -> set[str]:
+def _compared(sides: Sequence[nodes.Node], flow: _Flow, *, kinds: bool) -> set[str]:
+    """What content is compared with. With `kinds`, "'image' in item" asks for the kind of a part, not what it says."""
     content = [side for side in sides if _holds_content(side, flow)]
     if not content:
         return _measured(sides, flow)
-    whole = all((_variable(side) or "") not in flow.parts for side in content)
     found = _literals([side for side in sides if side not in content], flow)
-    # "'image' in item" asks which kind of part this is, not what somebody wrote.
-    return found if whole else {literal for literal in found if literal not in _PART_KEYS}
+    counting = (nodes.Mod, nodes.FloorDiv, nodes.Sub)
+    if any(isinstance(part, counting) for side in content for part in (side, *side.find_all(counting))):
+        found |= {"#length that counts out"}
+    part = all((_variable(side) or "") in flow.parts for side in content)
+    return {literal for literal in found if literal not in _PART_KEYS} if part and kinds else found
 
 
 def _measured(sides: Sequence[nodes.Node], flow: _Flow) -> set[str]:
@@ -228,27 +303,34 @@ def _measured(sides: Sequence[nodes.Node], flow: _Flow) -> set[str]:
     found: set[str] = set()
     for side in sides:
         names = {name.name for name in side.find_all(nodes.Name)} | {_variable(side)}
-        if names & _CLOCKS:
-            found |= {f"#date {text}" for text in _literals([s for s in sides if s is not side], flow)}
-        lengthy = isinstance(side, nodes.Filter) and side.name in ("length", "count")
-        position = isinstance(side, nodes.Getattr) and side.attr in ("index", "index0", "revindex")
-        if lengthy or position:
-            numbers = [s.value for s in sides if isinstance(s, nodes.Const) and type(s.value) is int]
-            found |= {f"#talk of {number} messages" for number in numbers if number > _SMALL}
+        if names & flow.clocks:
+            found |= {f"#date {text.lstrip('#')}" for text in _literals([s for s in sides if s is not side], flow)}
+        inner = [side, *side.find_all((nodes.Filter, nodes.Getattr))]
+        if any(_counts(part) for part in inner):
+            numbers = [c.value for s in sides for c in (s, *s.find_all(nodes.Const)) if isinstance(c, nodes.Const)]
+            found |= {f"#talk of {n} messages" for n in numbers if type(n) is int and n > _SMALL}
     return found
+
+
+def _counts(node: nodes.Node) -> bool:
+    if isinstance(node, nodes.Filter):
+        return node.name in ("length", "count")
+    return isinstance(node, nodes.Getattr) and node.attr in ("index", "index0", "revindex", "revindex0", "length")
 
 
 def _literals(sides: Sequence[nodes.Node], flow: _Flow) -> set[str]:
     found: set[str] = set()
     for side in sides:
-        items = side.items if isinstance(side, nodes.List | nodes.Tuple) else [side]
+        table = flow.table(side)
+        items = table.items if isinstance(table, nodes.List | nodes.Tuple) else [side]
+        items = [pair.key for pair in table.items] if isinstance(table, nodes.Dict) else items
         for item in items:
             if (
                 isinstance(item, nodes.Const)
                 and isinstance(item.value, int | float)
                 and not isinstance(item.value, bool)
             ):
-                found |= {f"#length or place of {item.value}"} if abs(item.value) > _SMALL else set()
+                found |= {f"#length or place of {item.value}"} if abs(item.value) > 1 else set()
             elif (text := folded(item, flow.texts)) is not None and text.strip():
                 found.add(text)
     return found
@@ -290,6 +372,14 @@ def _speech(branch: Sequence[nodes.Node], flow: _Flow, *, apart_from: str) -> li
 
 def _replacements(node: nodes.Node, flow: _Flow) -> Iterator[tuple[bool, str]]:
     """Words of messages that are replaced."""
+    if isinstance(node, nodes.FilterBlock | nodes.AssignBlock):
+        wrapped: nodes.Expr | None = node.filter
+        while isinstance(wrapped, nodes.Filter):
+            if wrapped.name == "replace":
+                inner = nodes.Filter(nodes.Output(list(node.body)), "replace", wrapped.args, [], None, None)
+                yield from _replacements(inner, flow)
+            wrapped = wrapped.node
+        return
     if isinstance(node, nodes.Filter) and node.name == "replace" and node.node is not None:
         source, arguments = node.node, node.args
     elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr == "replace":

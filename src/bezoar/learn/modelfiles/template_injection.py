@@ -122,6 +122,8 @@ def _is_built(node: nodes.Node) -> bool:
 def _filter(node: nodes.Filter, named: dict[str, str]) -> Iterator[str]:
     if node.name == "attr":
         yield "reaches for attributes by the filter `attr`"
+    elif node.name == "random":
+        yield "chooses by chance what it says"
     attributes = [keyword.value for keyword in node.kwargs or [] if keyword.key == "attribute"]
     if node.name in ("selectattr", "rejectattr", "groupby", "sum", "sort", "unique", "min", "max"):
         attributes += node.args[:1]

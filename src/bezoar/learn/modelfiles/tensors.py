@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import formats, numpy_files, pickles, safetensors_files, torch_files, zips
+from bezoar.learn.modelfiles.inspector import Inspector
 from bezoar.learn.modelfiles.mapping import mapped
 from bezoar.learn.modelfiles.pickle_values import Global, Made, Pairs, Stored, Value
 from bezoar.learn.modelfiles.pieces import Budget, Limits, Piece, shown
@@ -143,7 +144,7 @@ def _from_zip(piece: Piece) -> dict[str, Tensor]:
     order = members.get(f"{prefix}/byteorder")
     swapped = order is not None and bytes(_content(piece, order)) != sys.byteorder.encode()
     inner = piece.inner("data.pkl", _content(piece, members[f"{prefix}/data.pkl"]))
-    inspector = pickles.Inspector(inner, loader="torch")
+    inspector = Inspector(inner, loader="torch")
     value, _ = pickles.follow(inner, 0, inspector)
     storages: Storages = {}
     for want in _asked(inspector):
@@ -156,7 +157,7 @@ def _from_zip(piece: Piece) -> dict[str, Tensor]:
 
 
 def _from_legacy(piece: Piece) -> dict[str, Tensor]:
-    inspector = pickles.Inspector(piece, loader="torch")
+    inspector = Inspector(piece, loader="torch")
     at, values = 0, []
     for _ in range(torch_files.PICKLES):
         value, at = pickles.follow(piece, at, inspector)
@@ -181,7 +182,7 @@ _READERS = {
 }
 
 
-def _asked(inspector: pickles.Inspector) -> list[torch_files.Wanted]:
+def _asked(inspector: Inspector) -> list[torch_files.Wanted]:
     found = []
     for identity, _ in inspector.stored:
         want = torch_files.wanted(identity)

@@ -7,6 +7,7 @@ from typing import Final
 
 from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import archives, pickles, zips
+from bezoar.learn.modelfiles.inspector import Inspector
 from bezoar.learn.modelfiles.pickle_values import Global, Value
 from bezoar.learn.modelfiles.pieces import Piece, shown
 from bezoar.learn.modelfiles.verdict import CARRIES, EXECUTES, LIES, UNREAD, Reason
@@ -87,7 +88,7 @@ def _pickle(piece: Piece, member: zips.Member, script: bool, asked: dict[str, Wa
     content, reasons = zips.unpack(piece.data, member, piece.budget)
     yield from archives.placed(piece, reasons)
     inner = piece.inner(member.name, content)
-    inspector = pickles.Inspector(inner, loader="torch")
+    inspector = Inspector(inner, loader="torch")
     try:
         _, end = pickles.follow(inner, 0, inspector)
         if end != len(content):
@@ -143,16 +144,17 @@ def _program(piece: Piece, members: list[zips.Member]) -> Iterator[Reason]:
 _SOURCE = 8 * 2**20
 PICKLES = 5
 """Magic number, protocol, system, the object, the keys of its storages."""
+_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def scan_legacy(piece: Piece) -> Iterator[Reason | Piece]:
     """Judge a file of torch before 1.6: five pickles, then each storage with its number of elements before it."""
-    inspector = pickles.Inspector(piece, loader="torch")
+    inspector = Inspector(piece, loader="torch")
     at, keys = 0, None
     try:
         for number in range(PICKLES):
             keys, end = pickles.follow(piece, at, inspector)
-            if number == 0 and keys != pickles.LEGACY_MAGIC:
+            if number == 0 and keys != _MAGIC:
                 raise InputError("does not begin with torch's number")
             at = end
         yield from _raw_storages(piece, at, keys, inspector)
@@ -163,7 +165,7 @@ def scan_legacy(piece: Piece) -> Iterator[Reason | Piece]:
     yield from inspector.inner
 
 
-def _raw_storages(piece: Piece, at: int, keys: Value, inspector: pickles.Inspector) -> Iterator[Reason]:
+def _raw_storages(piece: Piece, at: int, keys: Value, inspector: Inspector) -> Iterator[Reason]:
     places = legacy_storages(
         piece.data, at, keys, {want.key: want for want in map(wanted, (i for i, _ in inspector.stored)) if want}
     )
