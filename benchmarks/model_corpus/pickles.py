@@ -156,6 +156,9 @@ DOUBTFUL = {
     "unknown_function_in_text_that_breaks_off": _raw(
         b"csomebody.tools\nrun\n(S'echo'\ntR!", file="pytorch_model.bin", code="BZ606", verdict="not_analysed"
     ),
+    "payload_in_text_behind_more_than_is_followed": _raw(
+        b"N0" * 150_000 + b"cos\nsystem\n(S'echo'\ntR!", file="pytorch_model.bin", code="BZ606", verdict="not_analysed"
+    ),
     "unknown_class": _pickle(name("somebody.Model") + b")\x81", code="BZ606", verdict="not_analysed"),
     "class_of_the_script": _pickle(name("__main__.Net") + b")\x81", code="BZ606", verdict="not_analysed"),
     "extension_registry": _pickle(b"\x82\x01", code="BZ606", verdict="not_analysed"),

@@ -148,6 +148,11 @@ def test_a_bomb_is_not_unpacked_further_than_the_limit(tmp_path):
     assert "unpacks to more than 10,000,000 bytes" in said(found)
 
 
+def test_a_bomb_is_known_by_how_much_it_swells(tmp_path):
+    (tmp_path / "model.pkl.gz").write_bytes(gzip.compress(bytes(300 * 10**6), 1))
+    assert "unpacks to more than 100 times its size" in said(one(tmp_path / "model.pkl.gz", limits=Limits(times=100)))
+
+
 def test_many_members_share_one_limit(tmp_path):
     (tmp_path / "a.zip").write_bytes(zipped({f"{n}.txt": b" " * 10**6 for n in range(30)}, zipfile.ZIP_DEFLATED))
     found = one(tmp_path / "a.zip", limits=Limits(unpacked_bytes=10**7))
@@ -172,6 +177,9 @@ def test_a_pickle_without_end_is_not_followed_to_it(tmp_path):
 SYSTEM_AND_STOP = EVIL[2:]
 
 
+LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({}, 2) + pickle.dumps({}, 2)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -185,9 +193,10 @@ SYSTEM_AND_STOP = EVIL[2:]
         b"\x80\x04\x8b\xff\xff\xff\xff.",
         b"\x80\x04r\xff\xff\xff\xff.",
         b"p-1\n.",
+        LEGACY + b"\x80\x02)" + b"2\x86" * 5_000 + b"\x85.",
         b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xff.",
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_pickles_made_to_exhaust_a_reader_end_in_a_verdict(tmp_path, content):
     """Deep nests, values in themselves, pairs of pairs, numbers and frames beyond measure."""

@@ -1,5 +1,6 @@
 """numpy's element types as pickles describe them: how many bytes an element has, and whether it is an object."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from bezoar.learn.modelfiles.pickle_values import Global, Made, inside, preview
 def has_objects(dtype: Made) -> bool:
     """Whether elements of this type are Python objects, so that an array of them is a pickle."""
     found = False
-    for part in inside(dtype):
+    for count, part in enumerate(inside(dtype)):
+        if count > _MOST_PARTS:
+            raise Broken("has a type of too many parts")
         if isinstance(part, Made) and part.path == "numpy.dtype":
             state = part.state
             flags = state[7] if isinstance(state, tuple) and len(state) > 7 else 0
@@ -21,6 +24,7 @@ def has_objects(dtype: Made) -> bool:
     return found
 
 
+_MOST_PARTS = 10_000
 _REFCOUNTED = 1
 """NPY_ITEM_REFCOUNT: the flag that numpy's ``hasobject`` looks at."""
 
@@ -40,6 +44,8 @@ def _plain_type(dtype: Made) -> "np.dtype[Any]":
     if not isinstance(name, str):
         raise Broken(f"has elements of the type {preview(name)}")
     try:
-        return np.dtype(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.dtype(name)
     except (TypeError, ValueError, SyntaxError) as error:
         raise Broken(f"has elements of the type {preview(name)}") from error

@@ -89,6 +89,7 @@ class Inspector:
         if not isinstance(args, tuple):
             self.note(UNREAD, "arguments", "calls with something else than a tuple of arguments", at)
             args = ()
+        self._charge(args)
         if not isinstance(target, Global):
             self.note(UNREAD, "target", f"calls {preview(target)}, which is not a name", at)
             return self._result(target, args, None)
@@ -116,6 +117,7 @@ class Inspector:
         if not isinstance(cls, Global) or not isinstance(args, tuple):
             self.note(UNREAD, "class", f"makes an object of {preview(cls)}, which is no class", at)
             return self._result(cls, (), None)
+        self._charge(args)
         if cls.rule is None:
             self._called(cls, args, at)
             return self._result(cls, args, None)
@@ -146,6 +148,7 @@ class Inspector:
             self.note(REACHES, "memory", f"keeps results of fits in {preview(state.get('memory'))}, and loads them", at)
         merges = isinstance(target.state, Pairs) and isinstance(state, Pairs)
         target.state = Pairs(target.state.pairs + state.pairs) if merges else state
+        self._charge(target.state)
         wraps = rule is not None and isinstance(target.kind, Global) and target.kind.name == "NumpyArrayWrapper"
         self.has_raw_arrays |= wraps
         if wraps and self.raw_arrays:

@@ -53,9 +53,9 @@ def read_header(data: memoryview) -> Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             described = ast.literal_eval(text.strip())
-        if not isinstance(described, dict) or set(described) != {"descr", "fortran_order", "shape"}:
-            raise InputError("has a header with other entries than descr, fortran_order and shape")
-        dtype = np.lib.format.descr_to_dtype(described["descr"])
+            if not isinstance(described, dict) or set(described) != {"descr", "fortran_order", "shape"}:
+                raise InputError("has a header with other entries than descr, fortran_order and shape")
+            dtype = np.lib.format.descr_to_dtype(described["descr"])
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, IndexError, KeyError) as error:
         raise InputError(f"has a header that does not read: {shown(error)}") from error
     shape = shape_of(described["shape"])

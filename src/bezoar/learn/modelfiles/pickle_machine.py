@@ -166,12 +166,14 @@ class Machine:
             raise Broken(f"has more than {self.budget.limits.kept_bytes:,} bytes of short strings")
         self.stack.append(str(raw, "utf-8", "surrogatepass") if kind == "str" else bytes(raw))
 
-    def number(self, form: str) -> int:
-        """The next integer in this ``struct`` form."""
-        (value,) = struct.unpack(form, self.take(struct.calcsize(form)))
+    def number(self, form: struct.Struct) -> int:
+        """The next integer in this form."""
+        (value,) = form.unpack_from(self.data, self.pos)
+        self.pos += form.size
         return int(value)
 
 
+_B, _H, _I, _Q, _SIGNED = (struct.Struct(form) for form in ("<B", "<H", "<I", "<Q", "<i"))
 Handler = Callable[[Machine], None]
 _HANDLERS: dict[int, Handler] = {}
 
@@ -192,19 +194,19 @@ def _empty(make: Callable[[], Value], m: Machine) -> None:
     m.stack.append(make())
 
 
-def _number(form: str, m: Machine) -> None:
+def _number(form: struct.Struct, m: Machine) -> None:
     m.stack.append(m.number(form))
 
 
-def _counted(form: str, kind: str, m: Machine) -> None:
+def _counted(form: struct.Struct, kind: str, m: Machine) -> None:
     m.string(m.number(form), kind)
 
 
-def _put(form: str, m: Machine) -> None:
+def _put(form: struct.Struct, m: Machine) -> None:
     m.remember(m.number(form))
 
 
-def _get(form: str, m: Machine) -> None:
+def _get(form: struct.Struct, m: Machine) -> None:
     m.recall(m.number(form))
 
 
@@ -228,13 +230,13 @@ def _popped(m: Machine, count: int) -> tuple[Value, ...]:
 _HANDLERS.update(
     {ord("N"): partial(_constant, None), 0x88: partial(_constant, True), 0x89: partial(_constant, False)}
     | {ord("]"): partial(_empty, list), ord("}"): partial(_empty, Pairs), 0x8F: partial(_empty, Members)}
-    | {ord("J"): partial(_number, "<i"), ord("K"): partial(_number, "<B"), ord("M"): partial(_number, "<H")}
-    | {ord("q"): partial(_put, "<B"), ord("r"): partial(_put, "<I")}
-    | {ord("h"): partial(_get, "<B"), ord("j"): partial(_get, "<I")}
-    | {ord("X"): partial(_counted, "<I", "str"), 0x8C: partial(_counted, "<B", "str")}
-    | {0x8D: partial(_counted, "<Q", "str"), ord("B"): partial(_counted, "<I", "bytes")}
-    | {ord("C"): partial(_counted, "<B", "bytes"), 0x8E: partial(_counted, "<Q", "bytes")}
-    | {0x96: partial(_counted, "<Q", "bytes"), ord(")"): partial(_empty, tuple)}
+    | {ord("J"): partial(_number, _SIGNED), ord("K"): partial(_number, _B), ord("M"): partial(_number, _H)}
+    | {ord("q"): partial(_put, _B), ord("r"): partial(_put, _I)}
+    | {ord("h"): partial(_get, _B), ord("j"): partial(_get, _I)}
+    | {ord("X"): partial(_counted, _I, "str"), 0x8C: partial(_counted, _B, "str")}
+    | {0x8D: partial(_counted, _Q, "str"), ord("B"): partial(_counted, _I, "bytes")}
+    | {ord("C"): partial(_counted, _B, "bytes"), 0x8E: partial(_counted, _Q, "bytes")}
+    | {0x96: partial(_counted, _Q, "bytes"), ord(")"): partial(_empty, tuple)}
     | {ord("t"): partial(_gathered, tuple), ord("l"): partial(_gathered, list), 0x91: partial(_gathered, Members)}
     | {0x85: partial(_tuple, 1), 0x86: partial(_tuple, 2), 0x87: partial(_tuple, 3)}
 )
@@ -257,14 +259,14 @@ def _memoize(m: Machine) -> None:
 
 @_on(b"\x80")
 def _proto(m: Machine) -> None:
-    m.protocol = m.number("<B")
+    m.protocol = m.number(_B)
     if m.protocol > HIGHEST_PROTOCOL:
         raise Broken(f"asks for protocol {m.protocol}")
 
 
 @_on(b"\x95")
 def _frame(m: Machine) -> None:
-    length = m.number("<Q")
+    length = m.number(_Q)
     if m.frame > m.pos:
         m.judge.odd("a frame begins within another", m.at)
     if length > m.size - m.pos:
@@ -314,12 +316,12 @@ def _long(m: Machine) -> None:
 
 @_on(b"\x8a")
 def _long1(m: Machine) -> None:
-    m.stack.append(int.from_bytes(m.take(m.number("<B")), "little", signed=True))
+    m.stack.append(int.from_bytes(m.take(m.number(_B)), "little", signed=True))
 
 
 @_on(b"\x8b")
 def _long4(m: Machine) -> None:
-    length = m.number("<i")
+    length = m.number(_SIGNED)
     raw = m.take(length)
     m.stack.append(Span(m.pos - length, length, "int") if length > LONGEST_KEPT else _integer(raw))
 
@@ -363,12 +365,12 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 
 @_on(b"T")
 def _binstring(m: Machine) -> None:
-    _latin(m, m.number("<i"))
+    _latin(m, m.number(_SIGNED))
 
 
 @_on(b"U")
 def _short_binstring(m: Machine) -> None:
-    _latin(m, m.number("<B"))
+    _latin(m, m.number(_B))
 
 
 def _latin(m: Machine, length: int) -> None:
@@ -493,7 +495,7 @@ def _binpersid(m: Machine) -> None:
 
 @_on(b"\x82", b"\x83", b"\x84")
 def _extension(m: Machine) -> None:
-    code = m.number({0x82: "<B", 0x83: "<H", 0x84: "<i"}[m.data[m.at]])
+    code = m.number({0x82: _B, 0x83: _H, 0x84: _SIGNED}[m.data[m.at]])
     m.stack.append(m.judge.outside(f"asks the extension registry for entry {code}", m.at))
 
 

@@ -89,14 +89,17 @@ def acts(piece: Piece, *, unknown: bool) -> list[Reason]:
     ----------
     unknown : also tell imports of names of which nothing is known. Text begins with what looks like one by chance.
     """
-    inspector = Inspector(piece)
+    inspector, budget = Inspector(piece), Budget(limits=_PROBE)
     with contextlib.suppress(Broken):
-        Machine(piece.data, 0, inspector, Budget(limits=_PROBE)).run()
-    return [
+        Machine(piece.data, 0, inspector, budget).run()
+    found = [
         reason
         for (code, key), reason in inspector.reasons.items()
         if code == EXECUTES or (unknown and _PATH.fullmatch(key))
     ]
+    if budget.opcodes <= 0 or budget.kept < 0:
+        found.append(Reason(UNREAD, piece.where, "does more than is followed of a file that is no pickle"))
+    return found
 
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")

@@ -80,7 +80,7 @@ def numbers(value: "int | memoryview") -> list[int]:
 
 
 def kind_of(data: memoryview) -> str:
-    """Which model format a message is by its fields: "onnx", "saved model", "sentencepiece", or empty."""
+    """Which model format a message is by its fields: "onnx", "sentencepiece", or empty."""
     seen: dict[int, int | memoryview] = {}
     try:
         for count, (number, value) in enumerate(fields(data)):
@@ -97,8 +97,6 @@ def kind_of(data: memoryview) -> str:
         and numbers_seen <= {*range(1, 9), 14, 20, 25, 26}
     ):
         return "onnx"
-    if numbers_seen == {1, 2} and isinstance(seen[1], int) and isinstance(seen[2], memoryview):
-        return "saved model"
     first = seen.get(1)
     if isinstance(first, memoryview) and {1, 2} <= numbers_seen <= {1, 2, 3, 4, 5}:
         inner = {number for number, _ in fields(first)} if _is_message(first) else set()

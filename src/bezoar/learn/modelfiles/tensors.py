@@ -223,7 +223,8 @@ def _own(value: Value, storages: Storages) -> set[str]:
     """The names of tensors that stand in the value itself; of a model, all of them."""
     if isinstance(value, Made) and _is_module(value):
         return set(_below(value, "", storages))
-    return {str(key) for key, inner in _entries(value) if _tensor(inner, storages) is not None}
+    entries = [(key, inner) for key, inner in _entries(value) if isinstance(key, str | int)]
+    return {str(key) for key, inner in entries if _tensor(inner, storages) is not None}
 
 
 def _entries(value: Value) -> list[tuple[Value, Value]]:

@@ -182,7 +182,8 @@ def legacy_storages(data: memoryview, at: int, keys: Value, asked: dict[str, Wan
     InputError
         The list of storages and the storages do not agree.
     """
-    if not isinstance(keys, list) or set(map(str, keys)) != set(asked) or len(keys) != len(asked):
+    whole = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not whole or set(keys) != set(asked) or len(keys) != len(asked):
         raise InputError("lists other storages than its pickle asks for")
     places = {}
     for key in keys:
