@@ -330,6 +330,12 @@ CHAT_TEMPLATES = {
 """Templates of the kinds that well-known models have, written for this corpus."""
 
 
+def _sentencepiece() -> bytes:
+    """A vocabulary of 3,000 pieces with their scores, and the settings of its training."""
+    pieces = [(1, message((1, f"piece{number}")) + b"\x15" + bytes(4)) for number in range(3000)]
+    return message(*pieces, (2, message((1, "text"))), (3, message((1, "nmt_nfkc"))))
+
+
 def _hugging_face(path: Path) -> None:
     _safetensors(path / "model.safetensors")
     names = dict.fromkeys(network().state_dict(), "model.safetensors")
@@ -350,6 +356,7 @@ def _hugging_face(path: Path) -> None:
     (path / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A model\n\nIn one sentence: it is small.\n")
     (path / "merges.txt").write_text("#version: 0.2\na b\n")
     (path / ".gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
+    (path / "tokenizer.model").write_bytes(_sentencepiece())
     (path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
 
 

@@ -89,7 +89,7 @@ def scan_packed(piece: Piece) -> Iterator[Reason | Piece]:
         name = name.removesuffix("tgz") + "tar"
     try:
         if kind == "lz4":
-            content, rest = spooled(_lz4(piece.data), piece.budget), 0
+            content, rest = spooled(_lz4(piece.data), piece.budget, len(piece.data)), 0
         elif kind == "zfile":
             content, rest = _zfile(piece)
         else:
@@ -115,7 +115,7 @@ def _streams(kind: str, piece: Piece) -> tuple[memoryview, int]:
                     raise
                 return
 
-    return spooled(chunks(), piece.budget), len(piece.data) - used
+    return spooled(chunks(), piece.budget, len(piece.data)), len(piece.data) - used
 
 
 def _lz4(data: memoryview) -> Iterator[bytes]:
@@ -130,7 +130,7 @@ def _zfile(piece: Piece) -> tuple[memoryview, int]:
     """joblib's oldest packing: "ZF", the size as a hexadecimal number of 19 characters, then a zlib stream."""
     size = int(bytes(piece.data[2:21]), 16)
     start = 22 if bytes(piece.data[21:22]) == b" " else 21
-    content = spooled(zips.unpacked_by(zlib.decompressobj(15), piece.data[start:]), piece.budget)
+    content = spooled(zips.unpacked_by(zlib.decompressobj(15), piece.data[start:]), piece.budget, len(piece.data))
     if len(content) != size:
         raise InputError(f"says that it unpacks to {size:,} bytes, and holds {len(content):,}")
     return content, 0

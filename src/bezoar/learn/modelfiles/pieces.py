@@ -1,5 +1,6 @@
 """Bytes to judge, what may be spent on them, and what scanners are."""
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ class Limits:
     Parameters
     ----------
     unpacked_bytes : all that is unpacked from one file, together.
+    times : how many times its packed size something may unpack to, where that is more than 256 MB.
     pieces : members of archives, and of archives in them.
     depth : of archives in archives and pickles in pickles.
     opcodes : pickle instructions in one file.
@@ -26,6 +28,7 @@ class Limits:
     """
 
     unpacked_bytes: int = 4 * 2**30
+    times: int = 250
     pieces: int = 200_000
     depth: int = 5
     opcodes: int = 20_000_000
@@ -34,6 +37,7 @@ class Limits:
 
 
 _IN_MEMORY = 32 * 2**20
+_LARGE = 256 * 2**20
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -120,24 +124,29 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def spooled(chunks: Iterator[bytes], budget: Budget) -> memoryview:
-    """Chunks joined: in memory where they are few, else in a nameless file that goes with the last use of them."""
+def spooled(chunks: Iterator[bytes], budget: Budget, packed: int) -> memoryview:
+    """Chunks joined: in memory where they are few, else in a nameless file that goes with the last use of them.
+
+    `packed` is how many bytes they come from.
+    """
     parts: list[bytes] = []
     total = 0
-    file: IO[bytes] | None = None
-    for chunk in chunks:
-        budget.unpack(len(chunk))
-        total += len(chunk)
-        if file is None and total > _IN_MEMORY:
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - the map below keeps it
-            file.write(b"".join(parts))
-            parts = []
+    with contextlib.ExitStack() as opened:
+        file: IO[bytes] | None = None
+        for chunk in chunks:
+            budget.unpack(len(chunk))
+            total += len(chunk)
+            if total > _LARGE and total > budget.limits.times * packed:
+                raise InputError(f"unpacks to more than {budget.limits.times} times its size; not unpacked further")
+            if file is None and total > _IN_MEMORY:
+                file = opened.enter_context(tempfile.TemporaryFile())
+                file.write(b"".join(parts))
+                parts = []
+            if file is None:
+                parts.append(chunk)
+            else:
+                file.write(chunk)
         if file is None:
-            parts.append(chunk)
-        else:
-            file.write(chunk)
-    if file is None:
-        return memoryview(b"".join(parts))
-    with file:
+            return memoryview(b"".join(parts))
         file.flush()
         return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))

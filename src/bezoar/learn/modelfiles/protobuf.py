@@ -10,7 +10,7 @@ Field = tuple[int, "int | memoryview"]
 _MOST = 20_000_000
 MOST_MESSAGES: Final = 5_000_000
 """Messages in messages that a scanner follows."""
-_PROBED = 2_000
+_PROBED = 1_000_000
 
 
 def fields(data: memoryview) -> Iterator[Field]:
@@ -91,11 +91,8 @@ def kind_of(data: memoryview) -> str:
         return ""
     numbers_seen = set(seen)
     graph = seen.get(7)
-    if (
-        isinstance(graph, memoryview)
-        and isinstance(seen.get(1), int)
-        and numbers_seen <= {*range(1, 9), 14, 20, 25, 26}
-    ):
+    whole = isinstance(seen.get(1), int) and {7, 8} <= numbers_seen <= {*range(1, 9), 14, 20, 25, 26}
+    if isinstance(graph, memoryview) and whole:
         return "onnx"
     first = seen.get(1)
     if isinstance(first, memoryview) and {1, 2} <= numbers_seen <= {1, 2, 3, 4, 5}:

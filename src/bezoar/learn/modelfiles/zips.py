@@ -250,7 +250,7 @@ def unpack(data: memoryview, member: Member, budget: Budget) -> tuple[memoryview
     packed = data[member.start : member.start + member.packed]
     if member.flags & 1:
         raise InputError("is encrypted")
-    content = packed if member.method == 0 else spooled(_inflated(packed, member), budget)
+    content = packed if member.method == 0 else spooled(_inflated(packed, member), budget, len(packed))
     reasons = []
     if len(content) != member.size:
         reasons.append(_lie(f"says that it has {member.size:,} bytes, and holds {len(content):,}", name))
