@@ -119,11 +119,27 @@ ONNX = {
 }
 
 
-def _h5(config: dict[str, Any], *, link: bool = False, user_block: int = 0) -> Maker:
+def _virtual(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        layout = h5py.VirtualLayout((5,), "f4")
+        layout[:] = h5py.VirtualSource("/etc/secret.h5", "x", shape=(5,))
+        file.create_virtual_dataset("kernel", layout)
+
+
+def _outside(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("kernel", (10,), "f4", external=[("/etc/passwd", 0, 40)])
+
+
+def _h5(config: dict[str, Any], *, link: bool = False, user_block: int = 0, version: str = "earliest") -> Maker:
     def make(path: Path) -> None:
         import h5py
 
-        with h5py.File(path, "w", userblock_size=user_block) as file:
+        with h5py.File(path, "w", userblock_size=user_block, libver=version) as file:
             file.attrs["keras_version"] = "2.15.0"
             file.attrs["model_config"] = json.dumps(config)
             group = file.create_group("model_weights/dense")
@@ -174,6 +190,12 @@ KERAS = {
     ),
     "h5_lambda": Hostile(file="model.h5", make=_h5(_OLD_LAMBDA), code="BZ601"),
     "h5_lambda_behind_a_user_block": Hostile(file="model.h5", make=_h5(_LAMBDA, user_block=512), code="BZ601"),
+    "h5_lambda_of_a_newer_library": Hostile(file="model.h5", make=_h5(_LAMBDA, version="latest"), code="BZ601"),
+    "h5_link_of_a_newer_library": Hostile(
+        file="model.h5", make=_h5(layer("Dense"), link=True, version="latest"), code="BZ605"
+    ),
+    "h5_data_in_another_file": Hostile(file="model.h5", make=_outside, code="BZ605"),
+    "h5_data_put_together_from_another_file": Hostile(file="model.h5", make=_virtual, code="BZ605"),
     "h5_link_to_another_file": Hostile(file="model.h5", make=_h5(layer("Dense"), link=True), code="BZ605"),
     "keras_weights_with_a_link": Hostile(file="model.keras", make=_keras_with_linked_weights, code="BZ605"),
     "saved_model_python": _file("saved_model.pb", _graph("MatMul", "PyFunc"), "BZ601"),

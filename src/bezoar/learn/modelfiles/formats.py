@@ -135,7 +135,8 @@ _NAMES: Final[dict[str, frozenset[str]]] = {
     **dict.fromkeys(("png", "jpg", "jpeg", "gif"), frozenset(("picture",))),
     "zip": frozenset(("zip", "npz", "torch zip", "keras zip")),
     "tar": frozenset(("tar",)),
-    **dict.fromkeys(("gz", "tgz"), frozenset(("gzip",))),
+    # joblib once named what zlib packs so.
+    **dict.fromkeys(("gz", "tgz"), frozenset(("gzip", "zlib", "zfile"))),
     "bz2": frozenset(("bz2",)),
     **dict.fromkeys(("xz", "txz"), frozenset(("xz",))),
     "7z": frozenset(("7z",)),
@@ -160,7 +161,7 @@ def detect(piece: Piece) -> str:
         return _kind_of_zip(data)
     for magic, found in _MAGIC:
         if head.startswith(magic):
-            return found
+            return _CODE.get(end, found) if found == "script" else found
     if _is_windows_program(data):
         return "native"
     if tars.is_tar(data):
@@ -184,6 +185,9 @@ def _by_structure(piece: Piece, head: bytes, end: str) -> str:
     data = piece.data
     if hdf5.signature(data) is not None:
         return "hdf5"
+    if end in ("onnx", "pb") and not pickles.is_whole(piece):
+        # A small message may have no byte that text could not have.
+        return _kind_of_message(piece, end)
     if boosters.is_ubjson(head):
         return "ubjson"
     text = _as_text(data)

@@ -18,6 +18,7 @@ _MOST = 500_000
 _SPARE = 2**26
 _UNDEFINED = 2**64 - 1
 _SOFT, _EXTERNAL = 1, 64
+_LAYOUT, _VIRTUAL = 0x08, 3
 _CONTINUED, _TABLE, _ATTRIBUTE, _LINK, _LINK_INFO, _ATTRIBUTE_INFO, _FILES = 0x10, 0x11, 0x0C, 0x06, 0x02, 0x15, 0x07
 
 
@@ -90,6 +91,8 @@ def scan(piece: Piece) -> Iterator[Reason | Piece]:
                 yield from _attribute(file, body, found.path, piece)
             elif kind in (_TABLE, _LINK):
                 waiting.extend(_table(file, body, found.path) if kind == _TABLE else _link(file, body, found.path))
+            elif kind == _LAYOUT and body[0] > 3 and body[1] == _VIRTUAL:
+                yield Reason(REACHES, piece.at(found.path), "is put together from data that may lie in other files")
             elif kind == _FILES:
                 yield Reason(REACHES, piece.at(found.path), "keeps its data in other files")
             elif kind in (_LINK_INFO, _ATTRIBUTE_INFO) and _is_dense(file, kind, body):

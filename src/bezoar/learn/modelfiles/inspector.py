@@ -240,7 +240,7 @@ class Inspector:
         if not isinstance(state, Pairs):
             raise Broken("describes an array without its attributes")
         subclass, dtype, shape = state.get("subclass"), state.get("dtype"), known.shape_of(state.get("shape"))
-        if not (isinstance(subclass, Global) and subclass.path in ("numpy.ndarray", "numpy.matrix", "numpy.memmap")):
+        if not (isinstance(subclass, Global) and subclass.path in _RAW):
             raise Broken(f"describes an array of the class {preview(subclass)}")
         if shape is None or not isinstance(dtype, Made) or dtype.path != "numpy.dtype":
             raise Broken("describes an array without a shape or a type")
@@ -266,6 +266,7 @@ class Inspector:
         return self._result(target, args, target.rule)
 
 
+_RAW = frozenset(("numpy.ndarray", "numpy.matrix", "numpy.matrixlib.defmatrix.matrix", "numpy.memmap"))
 _CONSUMING = frozenset(
     (
         "numpy.random._pickle.__randomstate_ctor",

@@ -159,7 +159,13 @@ def _array(args: Args) -> Complaint:
     return "" if shape_of(args[1], most=2**20) is not None else "with a shape that is none"
 
 
-_ARRAYS = ("numpy.ndarray", "numpy.matrix", "numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray")
+_ARRAYS = (
+    "numpy.ndarray",
+    "numpy.matrix",
+    "numpy.matrixlib.defmatrix.matrix",
+    "numpy.ma.MaskedArray",
+    "numpy.ma.core.MaskedArray",
+)
 
 
 def shape_of(value: Value, *, most: int = 2**48) -> tuple[int, ...] | None:
@@ -307,6 +313,7 @@ _EXACT: dict[tuple[str, str], Known] = (
     | _names("numpy", known_names.NUMPY_SCALARS_TEXT, _TYPE)
     | _names("numpy", known_names.NUMPY_FUNCTIONS, _FUNCTION)
     | _names("numpy", "ndarray matrix", _ARRAY_CLASS)
+    | _names("numpy.matrixlib.defmatrix", "matrix", _ARRAY_CLASS)
     | {("numpy", "dtype"): Known(call=_dtype, state=anything)}
     | _names("numpy.dtypes", known_names.NUMPY_DTYPES, Known(call=no_arguments, state=anything))
     | {

@@ -12,7 +12,7 @@ from bezoar.learn.modelfiles.verdict import CARRIES, UNREAD, Reason
 _LONGEST = 2**19
 _MOST = 20
 _HARMLESS = re.compile(
-    r"(functools|itertools|operator|contextlib|pathlib|io|types|inspect|gc|weakref|torch\.jit|torch\.fx|torch\.distributed"
+    r"(importlib\.(resources|metadata)|functools|itertools|operator|contextlib|pathlib|io|types|inspect|gc|weakref|torch\.jit|torch\.fx|torch\.distributed"
     r"|concurrent|threading|huggingface_hub|sys|glob|ast|os\.path)(\.|$)|os$|.*\.(filter|map|input|compile|help|load)$|open$"
 )
 """Named by honest model code all the time; what is told of a program is what hardly any model needs."""
@@ -59,8 +59,8 @@ def _dotted(node: ast.expr, names: dict[str, str]) -> str:
     if not isinstance(node, ast.Name):
         return ""
     first = names.get(node.id)
-    # A method of some object is no name that is imported.
-    if first is None and parts:
+    # A method of some object, or a function of the module itself, is no name that is imported.
+    if first is None and (parts or node.id not in ("eval", "exec", "__import__")):
         return ""
     return ".".join([first or node.id, *reversed(parts)])
 
