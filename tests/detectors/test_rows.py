@@ -16,11 +16,12 @@ from bezoar.core.registry import lookup, names
 from bezoar.core.trace import Trace
 from bezoar.detectors.rows.activation_clustering import ActivationClustering
 from bezoar.detectors.rows.confident_learning import ConfidentLearning
-from bezoar.detectors.rows.duplicates import Duplicates, contradictions, near_twins
+from bezoar.detectors.rows.duplicates import Duplicates, contradictions
 from bezoar.detectors.rows.ensemble_disagreement import EnsembleDisagreement
 from bezoar.detectors.rows.isolation_forest import IsolationForest
 from bezoar.detectors.rows.knn_disagreement import KnnDisagreement
 from bezoar.detectors.rows.loss_dynamics import LossDynamics
+from bezoar.detectors.rows.near_images import near_images
 from bezoar.detectors.rows.near_rows import near_rows
 from bezoar.detectors.rows.spectral_signatures import SpectralSignatures
 from bezoar.maths.hashing import near_pairs, perceptual_hashes
@@ -242,13 +243,17 @@ def test_contradicting_twins_come_first_the_minority_label_before_all_then_near_
     assert (scores[8:] == 0).all()
 
 
+def twins(pictures):
+    return near_images(pictures, np.arange(len(pictures)), 3, 0.1).tolist()
+
+
 def test_pictures_that_share_a_hash_but_not_their_pixels_are_no_twins():
     """The same picture at a third of the contrast has the same hash, give or take a bit, but is another picture."""
     picture = images(np.random.default_rng(0), 1)
     faint = (picture // 3).astype(np.uint8)
-    data = image_set(np.concatenate([picture, faint]), [0, 1])
-    assert len(near_pairs(perceptual_hashes(data.images))) == 1
-    assert len(near_twins(data)) == 0
+    pictures = np.concatenate([picture, faint])
+    assert len(near_pairs(perceptual_hashes(pictures))) == 1
+    assert twins(pictures) == []
 
 
 @pytest.mark.parametrize("move", [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)])
@@ -258,7 +263,7 @@ def test_a_copy_that_was_moved_by_a_pixel_is_a_twin(move):
     large = np.clip(images(rng, 40).astype(int) + rng.integers(-40, 41, (40, 1, 28, 28)), 0, 255).astype(np.uint8)
     pictures = large[:, :, 1:-1, 1:-1].copy()
     pictures[7] = large[3, :, 1 + move[0] : 27 + move[0], 1 + move[1] : 27 + move[1]]
-    assert near_twins(image_set(pictures, np.zeros(40, dtype=int))).tolist() == [[3, 7]]
+    assert twins(pictures) == [[3, 7]]
 
 
 def test_what_was_moved_by_two_pixels_or_shows_nothing_but_at_its_rim_is_no_twin():
@@ -267,12 +272,12 @@ def test_what_was_moved_by_two_pixels_or_shows_nothing_but_at_its_rim_is_no_twin
     pictures[1, :, 2:] = pictures[0, :, :-2]
     pictures[2:] = 0
     pictures[2, 0, 0, 5] = pictures[3, 0, 27, 20] = pictures[4, 0, 9, 0] = pictures[5, 0, 12, 27] = 255
-    assert near_twins(image_set(pictures, np.zeros(6, dtype=int))).tolist() == []
+    assert twins(pictures) == []
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 28, 28), (3, 1, 1, 1), (3, 3, 9, 40), (4, 1, 10, 10)])
 def test_images_too_few_or_too_small_to_have_near_twins_are_taken(shape):
-    assert near_twins(image_set(np.zeros(shape, np.uint8), np.zeros(shape[0], dtype=int))).tolist() == []
+    assert twins(np.zeros(shape, np.uint8)) == []
 
 
 def test_contradictions_lists_the_groups_of_equal_inputs_with_several_labels():

@@ -59,6 +59,16 @@ def test_pairs_are_those_that_comparing_all_finds(hashes, flips, radius):
     assert near_pairs(np.array(hashes, dtype=np.uint64), radius).tolist() == expected
 
 
+def test_of_two_sides_only_pairs_across_are_named():
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**63, 60, dtype=np.uint64)
+    hashes[20:] = hashes[rng.integers(0, 20, 40)]
+    apart = rng.random(60) < 0.3
+    across = [pair for pair in near_pairs(hashes).tolist() if apart[pair[0]] != apart[pair[1]]]
+    assert len(across) > 10
+    assert near_pairs(hashes, apart=apart).tolist() == across
+
+
 def test_a_set_made_to_collide_costs_no_more_than_the_window():
     pairs = near_pairs(np.zeros(5000, dtype=np.uint64), window=4)
     assert len(pairs) <= 4 * 5000

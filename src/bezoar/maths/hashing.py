@@ -75,7 +75,9 @@ def window_hashes(images: NDArray[np.uint8], windows: Sequence[Window]) -> NDArr
     return hashes
 
 
-def near_pairs(hashes: NDArray[np.uint64], radius: int = 3, *, window: int = 128) -> NDArray[np.intp]:
+def near_pairs(
+    hashes: NDArray[np.uint64], radius: int = 3, *, window: int = 128, apart: NDArray[np.bool_] | None = None
+) -> NDArray[np.intp]:
     """Pairs of hashes that differ in at most `radius` bits, without comparing all pairs.
 
     Hashes that differ in at most r bits agree on at least one of r + 1 bands of bits. Hashes are sorted by each band in
@@ -86,6 +88,7 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int = 3, *, window: int = 128
     ----------
     hashes : (n,) uint64.
     radius : bits, 0 to 15.
+    apart : (n,) two sides, of which only pairs across are wanted.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int = 3, *, window: int = 128
             same = sorted_band[:-step] == sorted_band[step:]
             if not same.any():
                 break
-            at = np.flatnonzero(same)
+            at = np.flatnonzero(same if apart is None else same & (apart[order[:-step]] != apart[order[step:]]))
             bits = np.bitwise_count(sorted_hashes[at] ^ sorted_hashes[at + step])
             at = at[bits <= radius]
             found.append(np.stack([order[at], order[at + step]], axis=1))
