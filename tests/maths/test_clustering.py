@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_samples
 
-from bezoar.maths.clustering import Split, excess_silhouette, gaussian_silhouette, silhouettes, split_each
+from bezoar.maths.clustering import Split, excess_silhouettes, gaussian_silhouette, silhouettes, split_each
 from bezoar.maths.two_means import two_means
 
 
@@ -26,6 +26,10 @@ def test_silhouettes_of_several_splits_are_those_of_each():
 
 def split_in_two(x):
     return split_each([x])[0]
+
+
+def excess_silhouette(x, split, rng):
+    return excess_silhouettes([x], [split], [rng])[0]
 
 
 def clearest(x):
@@ -109,6 +113,33 @@ def test_one_gaussian_cloud_is_called_one_cluster():
 @pytest.mark.parametrize("x", [np.zeros((3, 2)), np.zeros((10, 2)), np.zeros((10, 0))])
 def test_nothing_is_split_where_there_is_nothing_to_split(x):
     assert split_in_two(x) is None
+
+
+def test_the_bar_is_the_best_of_so_many_drawn_clouds():
+    """One cloud after the other, from the same stream."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3)) * [3, 2, 1]
+    x[:12, 1] += 12
+    split = split_in_two(x)
+    stream = np.random.default_rng(7)
+    bar = max(clearest(stream.standard_normal(x.shape) * x.std(axis=0)).silhouette for _ in range(19))
+    expected = (split.silhouette - bar) / (1 - bar)
+    assert expected > 0.1
+    assert excess_silhouette(x, split, np.random.default_rng(7)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_bars_that_are_drawn_together_are_those_of_each_alone():
+    rng = np.random.default_rng(0)
+    clouds = [rng.normal(size=(n, d)) * np.linspace(3, 1, d) for n, d in ((100, 3), (60, 5), (1600, 2), (300, 3))]
+    for x in clouds[1:]:
+        x[: len(x) // 10, 1] += 15
+    splits = [clearest(x) for x in clouds]
+    together = excess_silhouettes(clouds, splits, [np.random.default_rng(seed) for seed in range(4)])
+    alone = [
+        excess_silhouette(x, split, np.random.default_rng(seed)) for seed, (x, split) in enumerate(zip(clouds, splits))
+    ]
+    assert together == pytest.approx(alone, abs=1e-9)
+    assert together[0] == 0 < min(together[1:])
 
 
 @pytest.mark.parametrize("deviations", [[1], [1, 1], [3, 1, 0.5], [1, 1, 1, 1, 1, 1]])

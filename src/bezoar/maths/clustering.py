@@ -123,38 +123,62 @@ def _clearest(x: NDArray[np.float64], heights: Singles) -> Split | None:
     return Split(member[best] if 2 * size[best] <= len(x) else ~member[best], values[best])
 
 
-def excess_silhouette(x: NDArray[np.float64], split: Split, rng: np.random.Generator, *, draws: int = 19) -> float:
-    """How far a split's silhouette lies beyond those of one Gaussian cloud with the same variances.
+def excess_silhouettes(
+    clouds: Sequence[NDArray[np.float64]],
+    splits: Sequence[Split],
+    rngs: Sequence[np.random.Generator],
+    *,
+    draws: int = 19,
+) -> list[float]:
+    """How far the silhouettes of splits lie beyond those of one Gaussian cloud with the same variances.
 
-    Up to 1,500 rows the bar is the best of `draws` Gaussian clouds that are split in the same way. Beyond, where a cloud
-    has its best split across its longest axis, it is the silhouette of that split (:func:`gaussian_silhouette`) and a
-    margin for what chance adds to it: the same odds of passing it, at no cost.
+    Up to 1,500 rows the bar is the best of `draws` Gaussian clouds that are split in the same way, with a valley or
+    without. Beyond, where a cloud has its best split across its longest axis, it is the silhouette of that split
+    (:func:`gaussian_silhouette`) and a margin for what chance adds to it: the same odds of passing it, at no cost.
 
     Parameters
     ----------
-    x : (n, d) uncorrelated columns, such as principal components.
-    split : of `x`.
+    clouds : (n, d) each, uncorrelated columns such as principal components.
+    splits : of the clouds.
+    rngs : a stream for each, so that no cloud's bar depends on the others.
     draws : a Gaussian class gets above 0 in at most 1 of `draws` + 1 cases.
 
     Returns
     -------
-    In [0, 1]: 0 is the verdict "one cluster", 1 two points.
+    For each in [0, 1]: 0 is the verdict "one cluster", 1 two points.
 
     References
     ----------
     Tibshirani, Walther and Hastie, "Estimating the number of clusters in a data set via the gap statistic", JRSS B 63,
     2001 (the idea of a reference cloud).
     """
-    spread = x.std(axis=0)
-    if len(x) > _MOST_DRAWN:
-        chance = _CHANCE_MEAN + _CHANCE_DEVIATION * NormalDist().inv_cdf(1 - 1 / (draws + 1))
-        bar = min(gaussian_silhouette(spread**2) + chance / np.sqrt(len(x)), 1.0)
-    else:
-        clouds = list(rng.standard_normal((draws, *x.shape)) * spread)
-        # With or without a valley: a cloud rarely has one, and the bar is what it reaches.
-        best = [_clearest(cloud, heights) for cloud, heights in zip(clouds, two_means(clouds), strict=True)]
-        bar = max((reference.silhouette for reference in best if reference), default=0.0)
-    return max(0.0, (split.silhouette - bar) / (1 - bar)) if bar < 1 else 0.0
+    spreads = [x.std(axis=0) for x in clouds]
+    bars = [
+        _expected(spread**2, len(x), draws) if len(x) > _MOST_DRAWN else 0.0
+        for x, spread in zip(clouds, spreads, strict=True)
+    ]
+    passing = [number for number, x in enumerate(clouds) if len(x) <= _MOST_DRAWN]
+    some = 1
+    # Twice as many every time: most bars that are too high are so at once.
+    while draws and passing:
+        asked = np.repeat(passing, some).tolist()
+        references = [rngs[number].standard_normal(clouds[number].shape) * spreads[number] for number in asked]
+        for number, x, heights in zip(asked, references, two_means(references), strict=True):
+            if (best := _clearest(x, heights)) is not None:
+                bars[number] = max(bars[number], best.silhouette)
+        passing = [number for number in passing if bars[number] < splits[number].silhouette]
+        draws -= some
+        some = min(2 * some, draws)
+    return [
+        max(0.0, (split.silhouette - bar) / (1 - bar)) if bar < 1 else 0.0
+        for split, bar in zip(splits, bars, strict=True)
+    ]
+
+
+def _expected(variances: Floats, n: int, draws: int) -> float:
+    """The best silhouette among as many splits of `draws` Gaussian clouds of n rows, n being large."""
+    chance = _CHANCE_MEAN + _CHANCE_DEVIATION * NormalDist().inv_cdf(1 - 1 / (draws + 1))
+    return float(min(gaussian_silhouette(variances) + chance / np.sqrt(n), 1.0))
 
 
 def gaussian_silhouette(variances: Floats) -> float:

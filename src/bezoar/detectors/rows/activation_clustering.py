@@ -11,7 +11,7 @@ from bezoar.core.detector import Need, Scope, Unit
 from bezoar.core.trace import Trace
 from bezoar.core.validation import Count, Index, Validated
 from bezoar.detectors.rows.geometry import Block, Floats, block_components, score_batches
-from bezoar.maths.clustering import Split, excess_silhouette, split_each
+from bezoar.maths.clustering import excess_silhouettes, split_each
 
 # Fewer rows than this do not tell two clusters from one.
 _FEWEST = 20
@@ -58,20 +58,21 @@ class ActivationClustering(Validated):
 
         def judge(blocks: Sequence[Block]) -> list[Floats | float]:
             clouds = [_scaled(block_components(trace, number, self.components)) for number, _ in blocks]
-            # A stream for each block: clouds do not depend on which is judged first, nor on which others there are.
-            streams = [np.random.default_rng((self.seed, int(trace.block_of(rows[0])))) for _, rows in blocks]
-            return [self._judged(*each) for each in zip(clouds, split_each(clouds), streams, strict=True)]
+            found = [(place, split) for place, split in enumerate(split_each(clouds)) if split is not None]
+            excesses = excess_silhouettes(
+                [clouds[place] for place, _ in found],
+                [split for _, split in found],
+                # A stream for each block: clouds do not depend on which is judged first, nor on which others there are.
+                [np.random.default_rng((self.seed, int(trace.block_of(blocks[place][1][0])))) for place, _ in found],
+                draws=self.draws,
+            )
+            scores: list[Floats | float] = [0.0] * len(blocks)
+            for (place, split), excess in zip(found, excesses, strict=True):
+                membership = np.where(split.small, split.silhouettes, -split.silhouettes)
+                scores[place] = excess * (1 - 2 * split.share) * (1 + membership) / 2
+            return scores
 
         return score_batches(trace, judge, fewest=_FEWEST, otherwise=0.0)
-
-    def _judged(self, x: Floats, split: Split | None, rng: np.random.Generator) -> Floats | float:
-        if split is None:
-            return 0.0
-        excess = excess_silhouette(x, split, rng, draws=self.draws)
-        if excess == 0:
-            return 0.0
-        membership = np.where(split.small, split.silhouettes, -split.silhouettes)
-        return excess * (1 - 2 * split.share) * (1 + membership) / 2
 
 
 def _scaled(components: Floats) -> Floats:
