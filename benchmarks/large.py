@@ -195,12 +195,18 @@ def _alone(*arguments: str) -> dict[str, float]:
 
 def _took(started: float) -> dict[str, float]:
     own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    unit = 1 if sys.platform == "darwin" else 1024
     return {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": own.ru_utime + own.ru_stime + workers.ru_utime + workers.ru_stime,
-        "peak": own.ru_maxrss * unit / 2**20,
+        "peak": _peak_bytes() / 2**20,
     }
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has held. What `getrusage` tells of Linux begins with the peak of its parent."""
+    status = Path("/proc/self/status")
+    held = re.search(r"VmHWM:\s*([0-9]+) kB", status.read_text()) if status.exists() else None
+    return int(held[1]) * 1024 if held else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _read(file: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ from bezoar.core.data import Dataset
 from bezoar.core.trigger import Stamp
 from bezoar.learn.device import side_by_side
 from bezoar.learn.fitted import CrossFit
+from bezoar.learn.picked import Picked
 from bezoar.learn.training import shrink
 from bezoar.maths.matched_filter import Background, Match, background, decoy_threshold, match
 from bezoar.maths.stamps import recover_stamps, sampled
@@ -37,8 +38,8 @@ NULL_ROWS = 5_000
 """Rows of other classes that the search for a pattern is held against."""
 SUSPECT_SHARES = (0.02, 0.1)
 """Shares of a class, by each detector's score, from which a search starts."""
-_BLOCK = 4_096
-"""Images that are held as numbers at a time."""
+_VALUES = 2**20
+"""Values of images that are held as numbers at a time, by each thread."""
 LEAST_REPLICATION = 0.5
 """Share of the matched rows that a filter made from their other half must find for a pattern to be worth a trial."""
 
@@ -233,9 +234,8 @@ def _showing(data: Dataset, stamp: Stamp, candidates: NDArray[np.bool_], rows: N
         return rows[:0]
     pattern = stamp.pattern[:, opaque].astype(np.float32)
     closeness = np.empty(len(data))
-    for start in range(0, len(data), _BLOCK):
-        shown = data.images[start : start + _BLOCK][:, :, opaque] - pattern
-        closeness[start : start + _BLOCK] = -np.sqrt((shown**2).mean(axis=(1, 2)))
+    for some in _blocks(len(data), pattern.size):
+        closeness[some] = -np.sqrt(((data.images[some][:, :, opaque] - pattern) ** 2).mean(axis=(1, 2)))
     floor = float(np.quantile(closeness[rows], 0.1)) - SLACK
     threshold = decoy_threshold(closeness, candidates, floor, FALSE_DISCOVERIES)
     return np.flatnonzero(candidates & (closeness > threshold))
@@ -286,16 +286,22 @@ def _lifted(
     rows: NDArray[np.intp],
 ) -> Interval:
     """Take the stamp off images: solve the mixture where it is thin, show the mean of other classes where it is thick."""
-    images, mask = data.images[rows].astype(np.float32), stamp.mask
-    solved = (images - mask * stamp.pattern) / np.maximum(1 - mask, 0.1)
-    cleared = np.rint(np.clip(np.where(mask > OPAQUE, mean, solved), 0, 255)).astype(np.uint8)
+    mask, cleared = stamp.mask, data.images[rows]
+    for some in _blocks(len(rows), stamp.pattern.size):
+        solved = (cleared[some].astype(np.float32) - mask * stamp.pattern) / np.maximum(1 - mask, 0.1)
+        cleared[some] = np.rint(np.clip(np.where(mask > OPAQUE, mean, solved), 0, 255))
     left = model.predict(cleared, fold[rows]).argmax(axis=1) != target
     return wilson(int(left.sum()), len(rows))
 
 
 def _mean(data: Dataset, rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """(c, h, w) mean image of up to 4,000 of these rows."""
-    return np.asarray(data.images[rows[:: -(-len(rows) // 4_000)]].mean(axis=0, dtype=np.float64))
+    some = rows[:: -(-len(rows) // 4_000)]
+    # Sums of grey levels are exact in double precision, in whatever parts they are made.
+    total = sum(
+        data.images[some[part]].sum(axis=0, dtype=np.float64) for part in _blocks(len(some), data.images[0].size)
+    )
+    return np.asarray(total) / len(some)
 
 
 def _sham(stamp: Stamp, data: Dataset, ordinary: NDArray[np.intp]) -> Stamp:
@@ -306,6 +312,12 @@ def _sham(stamp: Stamp, data: Dataset, ordinary: NDArray[np.intp]) -> Stamp:
 def _probes(data: Dataset, target: int, rng: np.random.Generator) -> NDArray[np.intp]:
     others = data.rows_not_of(target)
     return rng.choice(others, min(PROBES, len(others)), replace=False)
+
+
+def _blocks(n: int, size: int) -> list[slice]:
+    """Parts of n images, of so many values each, that are held as numbers at a time."""
+    step = max(1, _VALUES // size)
+    return [slice(start, start + step) for start in range(0, n, step)]
 
 
 def _overlap(a: NDArray[np.intp], b: NDArray[np.intp]) -> float:
@@ -326,8 +338,13 @@ class _Shrunk:
         return len(self.images)
 
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[np.uint8]:
-        images = self.images[rows]
+        images = self.images[rows] if isinstance(rows, slice) else Picked(self.images, rows)
         n, channels, height, width = images.shape
         scale = min(1.0, (FILTER_DIMENSIONS / (channels * height * width)) ** 0.5)
         side = (max(1, int(height * scale)), max(1, int(width * scale)))
-        return shrink(images, side)[:].reshape(n, -1)
+        if side == (height, width):
+            return images[:].reshape(n, -1)
+        shrunk = np.empty((n, channels * side[0] * side[1]), dtype=np.uint8)
+        for some in _blocks(n, channels * height * width):
+            shrunk[some] = shrink(images[some], side)[:].reshape(-1, shrunk.shape[1])
+        return shrunk

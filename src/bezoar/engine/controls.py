@@ -18,7 +18,9 @@ from bezoar.engine.judgement import Judgement
 from bezoar.maths.stats import wilson
 
 CANDIDATES = 20_000
-"""A backdoor chooses among so many rows drawn at random, or ten times those it changes: enough, and no second copy."""
+"""A backdoor chooses among so many rows drawn at random, or ten times those it changes."""
+_VALUES = 2**20
+"""Values of images that are stamped at a time."""
 FEWEST = 3
 """A spike of fewer rows says nothing and is left out."""
 
@@ -61,7 +63,7 @@ def spike(
     """
     rows = np.arange(len(data)) if left is None else np.flatnonzero(left)
     if data.modality is Modality.IMAGE:
-        # The one copy that there is: backdoors are stamped into it, and no attack is handed more rows than it needs.
+        # The one copy that there is: backdoors are stamped into it, and no attack is handed pixels.
         copy = data.take(rows, inputs=means.taken(data.images, rows))
     else:
         copy = data.take(rows)
@@ -74,14 +76,15 @@ def spike(
         if count < FEWEST or (is_backdoor and not targets):
             continue
         target = targets.pop() if is_backdoor else None
-        some = _candidates(copy, free, count, rng, seen=is_backdoor)
+        some = _candidates(copy, free, count, rng, few=is_backdoor)
         try:
             poisoned = _attack(kind, count, target, copy, rng).poison(some.data, rng)
         except ParameterError:  # too few rows of other classes are left for this spike
             continue
         hit = some.rows[poisoned.changed]
-        if is_backdoor:
-            copy.images[hit] = poisoned.data.images[poisoned.changed]
+        if poisoned.trigger is not None:
+            for part in np.array_split(hit, -(-hit.size * copy.images[0].size // _VALUES)):
+                copy.images[part] = poisoned.trigger(copy.images[part])
         labels[hit] = poisoned.data.labels[poisoned.changed]
         copy = dataclasses.replace(copy, labels=labels.copy(), hashed=None)
         free[hit] = False
@@ -95,19 +98,35 @@ class _Candidates:
     rows: NDArray[np.intp]
 
 
+class _WithoutPixels(Dataset):
+    """Images as a fixed stamp needs them to be planted: their shape. What it does to their pixels is done elsewhere."""
+
+    def with_images(self, rows: NDArray[np.intp], images: NDArray[np.uint8]) -> Dataset:
+        """The set as it is: the images that an attack makes here are of no use."""
+        return self
+
+
 def _candidates(
-    data: Dataset, free: NDArray[np.bool_], count: int, rng: np.random.Generator, *, seen: bool
+    data: Dataset, free: NDArray[np.bool_], count: int, rng: np.random.Generator, *, few: bool
 ) -> _Candidates:
-    """Rows that an attack may choose from: of large sets of images not all, or without pixels where it needs none."""
+    """Rows that an attack may choose from, `few` of them where they are more than it needs; images without pixels."""
     rows = np.flatnonzero(free)
     if data.modality is not Modality.IMAGE:
         return _Candidates(data.take(rows), rows)
-    if not seen:
-        return _Candidates(data.take(rows, inputs=np.zeros((len(rows), 1, 1, 1), np.uint8)), rows)
     most = max(CANDIDATES, 10 * count)
-    if len(rows) > most:
+    if few and len(rows) > most:
         rows = np.sort(rng.choice(rows, most, replace=False))
-    return _Candidates(data.take(rows), rows)
+    blank = np.broadcast_to(np.zeros(data.images.shape[1:], np.uint8), (len(rows), *data.images.shape[1:]))
+    return _Candidates(
+        _WithoutPixels(
+            inputs=blank,
+            labels=data.labels[rows],
+            classes=data.classes,
+            ids=data.ids[rows],
+            source=None if data.source is None else data.source[rows],
+        ),
+        rows,
+    )
 
 
 def measure(judgement: Judgement, spikes: tuple[Spike, ...]) -> tuple[tuple[PowerRow, ...], Evidence]:

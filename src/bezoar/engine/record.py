@@ -21,6 +21,8 @@ LIBRARIES = ("bezoar", "numpy", "scipy", "scikit-learn", "torch", "pyarrow", "fa
 
 SAMPLED_EVERY = 0.05
 """Seconds between two looks at the memory."""
+_M_ARENA_MAX = -8
+"""The name of glibc's most heaps (malloc.h)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,13 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others do without
     if trim is not None:
         trim(0)
+
+
+def share_heap() -> None:
+    """Let all threads of this process allocate from one heap, where a program begins: each would keep freed memory of its own."""
+    allow = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's again
+    if allow is not None:
+        allow(_M_ARENA_MAX, 1)
 
 
 class _Peak:

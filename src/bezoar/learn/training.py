@@ -26,6 +26,8 @@ SMALLEST_SIDE = 8
 """Smaller images are enlarged to this many pixels a side: the networks halve them up to three times."""
 BATCH = 256
 """Images that are judged at a time."""
+_VALUES = 2**20
+"""Values of larger images that are held as numbers at a time."""
 _COMPILE_ROWS = 500_000
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -93,9 +95,10 @@ def shrink(images: Images, size: tuple[int, int]) -> Images:
     if images.shape[2:] == size:
         return images
     resized = np.empty((*images.shape[:2], *size), dtype=np.uint8)
-    for start in range(0, len(images), BATCH):
-        batch = torch.from_numpy(images[start : start + BATCH].astype(np.float32))
-        resized[start : start + BATCH] = F.interpolate(batch, size, mode="area").round().byte().numpy()
+    step = max(1, _VALUES // math.prod(images.shape[1:]))
+    for start in range(0, len(images), step):
+        batch = torch.from_numpy(images[start : start + step].astype(np.float32))
+        resized[start : start + step] = F.interpolate(batch, size, mode="area").round().byte().numpy()
     return resized
 
 
