@@ -17,7 +17,7 @@ def test_epochs_fall_as_the_square_root_of_the_rows(rows, epochs):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"architecture": "vgg"},
+        {"architecture": "lenet"},
         {"epochs": 0},
         {"batch_size": 0},
         {"learning_rate": 0.0},

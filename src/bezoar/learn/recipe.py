@@ -12,7 +12,8 @@ class Recipe(Validated):
 
     Parameters
     ----------
-    architecture : "conv" (small, for CPUs) or "preact_resnet18" (for GPUs).
+    architecture : "conv" (small, for CPUs), "vgg" or "vit" (small ones of other kinds, still for CPUs), or
+        "preact_resnet18" (for GPUs).
     epochs : passes over the rows.
     batch_size : rows a step.
     learning_rate : peak of the one-cycle schedule (Smith & Topin 2019, arXiv 1708.07120).
@@ -23,7 +24,7 @@ class Recipe(Validated):
     resize : longer images are brought down to this many pixels a side for the network.
     """
 
-    architecture: Annotated[str, OneOf(("conv", "preact_resnet18"))] = "conv"
+    architecture: Annotated[str, OneOf(("conv", "vgg", "vit", "preact_resnet18"))] = "conv"
     epochs: Count = 10
     batch_size: Count = 64
     learning_rate: Positive = 4e-3

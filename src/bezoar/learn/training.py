@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -149,7 +150,8 @@ def train(
     size = _size(images.shape[2:], recipe.resize)
     images = shrink(images, size)
     mean, std = _scale(images, device)
-    network = _fresh(recipe, generator, channels=images.shape[1], classes=classes, side=max(size)).to(device)
+    new = partial(networks.build, recipe.architecture, channels=images.shape[1], classes=classes, side=max(size))
+    network = networks.drawn(new, generator).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     training = _Training(
         images=images,
@@ -302,22 +304,6 @@ def _scale(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
     mean = total / pixels
     std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
     return torch.from_numpy(mean.astype(np.float32)).to(device), torch.from_numpy(std.astype(np.float32)).to(device)
-
-
-def _fresh(recipe: Recipe, generator: torch.Generator, *, channels: int, classes: int, side: int) -> networks.Network:
-    """New weights drawn from `generator` alone, whatever other threads draw from torch's global one."""
-    with torch.device("meta"):
-        network = networks.build(recipe.architecture, channels=channels, classes=classes, side=side)
-    network.to_empty(device="cpu")
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-        elif isinstance(module, nn.Linear):
-            nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
-    return network
 
 
 def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
