@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bezoar.cli.audit import Gate, exit_status
+from bezoar.cli.gate import Gate, exit_status
 from bezoar.core.data import Dataset
 from bezoar.core.errors import ContractError
 from bezoar.core.registry import lookup

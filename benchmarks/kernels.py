@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks import programs, traces
-from bezoar.core.detector import Need
-from bezoar.core.registry import lookup, names
+from bezoar.core.detector import Need, Unit
+from bezoar.core.registry import detectors_of, lookup
 from bezoar.core.trace import Trace
 from bezoar.engine.scoring import score_rows
 from bezoar.maths.near_vectors import near_vectors
@@ -52,7 +52,9 @@ class ManyFeatures:
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """Seconds, peak memory of the process (the mapped file among it), and what was found."""
         programs.share_cores()
-        detectors = tuple(name for name in names("detectors") if lookup("detectors", name).needs == (Need.FEATURES,))
+        detectors = tuple(
+            name for name in detectors_of(Unit.ROW) if lookup("detectors", name).needs == (Need.FEATURES,)
+        )
         with tempfile.TemporaryDirectory() as folder:
             trace, wrong, moved = self.drawn(np.random.default_rng((seed, 4)), Path(folder) / "features.npy")
             wall, processor = time.perf_counter(), time.process_time()

@@ -12,11 +12,13 @@ class Case:
     ----------
     data : "digits" (1,797 images, trained on) or "planted" (`bezoar.checks.planted_trace`).
     metric : "asr" (share of stamped held-out rows of other classes that are taken for the target), "confused" (share of
-        held-out rows of the struck class that are taken for the target), "auroc", or "repaired" (share of the flagged
-        rows that are gone or carry their true label).
+        held-out rows of the struck class that are taken for the target), "auroc", "repaired" (share of the flagged
+        rows that are gone or carry their true label), or "lead" (how far a score of the target moves ahead of the
+        others where a model is backdoored).
     at_least : what the method must reach.
     control_at_most : what the same measure may reach where nothing was planted.
     settings : parameters of the method.
+    attack : what backdoored the model that is looked at.
     """
 
     data: str
@@ -24,6 +26,7 @@ class Case:
     at_least: float
     control_at_most: float
     settings: dict[str, Any] = field(default_factory=dict)
+    attack: str = ""
 
 
 CASES = {
@@ -47,6 +50,20 @@ CASES = {
     "knn_disagreement": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
     "loss_dynamics": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
     "spectral_signatures": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.7),
+    # detectors of models
+    "generator_inversion": Case(
+        data="digits", metric="lead", at_least=0.5, control_at_most=0.5, attack="badnets", settings={"steps": 150}
+    ),
+    "maximum_margin": Case(data="digits", metric="lead", at_least=0.3, control_at_most=0.3, attack="badnets"),
+    "neural_cleanse": Case(
+        data="digits", metric="lead", at_least=0.7, control_at_most=0.5, attack="badnets", settings={"steps": 150}
+    ),
+    "universal_perturbation": Case(
+        data="digits", metric="lead", at_least=0.5, control_at_most=0.5, attack="blended", settings={"steps": 150}
+    ),
+    "warp_inversion": Case(
+        data="digits", metric="lead", at_least=0.3, control_at_most=0.5, attack="badnets", settings={"steps": 150}
+    ),
     # mitigations
     "filter": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),
     "quarantine": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),

@@ -9,26 +9,37 @@ import torch
 
 from bezoar import checks
 from bezoar.core.attack import Poisoned
-from bezoar.core.detector import Scope
+from bezoar.core.detector import Scope, Suspect
 from bezoar.core.errors import ContractError
 from bezoar.core.mitigation import Subject, Suspicion
 from bezoar.core.registry import GROUPS, lookup, names
 from bezoar.data import read
 from bezoar.learn.recipe import Recipe
 from bezoar.learn.training import train
+from bezoar.learn.white_box import opened
 from bezoar.maths.stats import auroc
 from cases import CASES
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small networks are fastest on one thread, and on a busy machine by far."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
 
 METHODS = [(group, name) for group in GROUPS for name in names(group)]
 OBLIGATIONS = [
     pytest.param(group, name, check, id=f"{name}-{check.__name__}")
     for group, name in METHODS
-    for check in checks.CHECKS[group]
+    for check in checks.CHECKS[checks.kind_of(group, lookup(group, name))]
 ]
 
 
-def named(group):
-    return [name for each, name in METHODS if each == group]
+def named(kind):
+    return [name for group, name in METHODS if checks.kind_of(group, lookup(group, name)) == kind]
 
 
 def test_every_method_has_a_case_and_every_case_a_method():
@@ -50,11 +61,11 @@ def digits():
 
 @cache
 def model_of(name):
-    """A small net trained on digits as the named attack leaves them, or on clean ones for "clean"."""
-    poisoned = Poisoned(data=digits()[0], changed=np.zeros(0, bool)) if name == "clean" else attacked(name)
-    data = poisoned.data
+    """A small net trained on digits as the named attack leaves them, or on clean ones for "clean" and "clean again"."""
+    poisoned = Poisoned(data=digits()[0], changed=np.zeros(0, bool)) if "clean" in name else attacked(name)
+    data, seed = poisoned.data, int(name == "clean again")
     recipe = Recipe(epochs=8, batch_size=64)
-    return train(data.images, data.labels, len(data.classes), recipe, torch.Generator().manual_seed(0))[0]
+    return train(data.images, data.labels, len(data.classes), recipe, torch.Generator().manual_seed(seed))[0]
 
 
 @cache
@@ -121,6 +132,30 @@ def test_mitigation_repairs_the_flagged_rows_and_no_others(name):
     assert settled[planted.poisoned].mean() >= case.at_least
     touched = np.array([after.get(row) != label for row, label in zip(data.ids, data.labels, strict=True)])
     assert touched[~planted.poisoned].mean() <= case.control_at_most
+
+
+@cache
+def inspected(name, model):
+    """(k,) what a detector says of a model of digits."""
+    held_out = digits()[1]
+    suspect = Suspect(model=opened(model_of(model)), clean=held_out.images[:60], labels=held_out.labels[:60])
+    return lookup("detectors", name)(**CASES[name].settings).inspect(suspect, np.random.default_rng(0)).scores
+
+
+def lead(name, model):
+    """How far the class that moved most, against a clean model, moved ahead of the middle; and which that is."""
+    moved = inspected(name, model) - inspected(name, "clean")
+    return (moved - np.median(moved)).max(), int(moved.argmax())
+
+
+@pytest.mark.parametrize("name", named("model_detectors"))
+def test_detector_of_models_moves_the_target_of_a_backdoor_and_no_class_of_a_clean_model(name):
+    """The control is another clean training: what moves there is chance."""
+    case = CASES[name]
+    reached, target = lead(name, case.attack)
+    assert target == attacked(case.attack).target
+    assert reached >= case.at_least
+    assert lead(name, "clean again")[0] <= case.control_at_most
 
 
 def broken(base, **attributes):

@@ -14,24 +14,30 @@ was promised and what happened.
 """
 
 import dataclasses
+import functools
 import hashlib
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
+from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.core import digest
 from bezoar.core.attack import Poisoned
 from bezoar.core.data import Dataset, Modality, take_inputs
-from bezoar.core.detector import Gathering, Need, Scope, Unit, scope_of
+from bezoar.core.detector import Gathering, Inspection, ModelDetector, Need, Scope, Suspect, Unit, scope_of
 from bezoar.core.errors import ContractError, InputError
 from bezoar.core.mitigation import Subject, Suspicion
 from bezoar.core.registry import Group
 from bezoar.core.threat import Threat
 from bezoar.core.trace import Trace
+from bezoar.learn.recipe import Recipe
+from bezoar.learn.training import train
+from bezoar.learn.white_box import WhiteBox, opened
 from bezoar.maths.stats import auroc
 
 Check = Callable[[type[Any]], None]
@@ -330,8 +336,81 @@ def leaves_the_subject_alone(method: type[Any]) -> None:
     _promise(method, _fingerprint(subject) == before, "leaves the subject it was given alone")
 
 
+# Models
+
+
+@functools.cache
+def planted_model() -> WhiteBox:
+    """A small network trained on example images of which a tenth carry a white corner and the label "a"."""
+    data = example_data(seed=1)
+    poisoned = BadNets(rate=0.1, target=0, size=2).poison(data, np.random.default_rng(0)).data
+    generator = torch.Generator().manual_seed(0)
+    recipe = Recipe(epochs=6, batch_size=32)
+    model, _ = train(poisoned.images, poisoned.labels, len(data.classes), recipe, generator)
+    return opened(model)
+
+
+def _suspect() -> Suspect:
+    data = example_data(seed=2)
+    return Suspect(model=planted_model(), clean=data.images[:60], labels=data.labels[:60])
+
+
+def _weights(model: WhiteBox) -> str:
+    """A hash of all weights and of how the layers are set."""
+    sha = hashlib.sha256()
+    for name, value in model.network.state_dict().items():
+        sha.update(name.encode() + value.cpu().numpy().tobytes())
+    sha.update(repr([layer.training for layer in model.network.modules()]).encode())
+    return sha.hexdigest()
+
+
+@functools.cache
+def _inspected(method: Callable[[], ModelDetector], again: int) -> tuple[Inspection, bool]:
+    """What a detector of models says of the planted one, and whether it left everything as it was."""
+    suspect, box = _suspect(), planted_model()
+    before, predicted, inputs = _weights(box), box.predict(suspect.clean), suspect.clean.copy()
+    inspection = method().inspect(suspect, np.random.default_rng(0))
+    same = _weights(box) == before and np.array_equal(box.predict(suspect.clean), predicted)
+    return inspection, same and np.array_equal(suspect.clean, inputs)
+
+
+def _look(method: Any, again: int) -> tuple[Inspection, bool]:
+    return _inspected(method, again)
+
+
+def scores_every_class_with_a_finite_number(method: type[Any]) -> None:
+    """(k,) float64 without NaN or infinity."""
+    scores, k = _look(method, 0)[0].scores, planted_model().classes
+    _promise(method, scores.shape == (k,) and scores.dtype == np.float64, f"gives ({k},) float64 scores")
+    _promise(method, bool(np.isfinite(scores).all()), "gives finite scores")
+
+
+def inspects_the_same_model_the_same(method: type[Any]) -> None:
+    """Equal generators, equal scores."""
+    first, again = (_look(method, call)[0].scores for call in (0, 1))
+    _promise(method, np.array_equal(first, again), "repeats itself from the same generator")
+
+
+def recovers_triggers_that_stamp_images(method: type[Any]) -> None:
+    """What it recovered gives images of the same form and leaves those passed alone."""
+    images = _suspect().clean
+    before = images.copy()
+    for target, trigger in _look(method, 0)[0].triggers.items():
+        stamped = trigger(images)
+        fits = stamped.shape == before.shape and stamped.dtype == np.uint8
+        _promise(method, fits, "recovers triggers that give images of the same form")
+        _promise(method, 0 <= target < planted_model().classes, "recovers triggers for classes that there are")
+        _promise(method, np.array_equal(images, before), "recovers triggers that leave images alone")
+
+
+def leaves_the_model_alone(method: type[Any]) -> None:
+    """Weights, layers, predictions and inputs are the same afterwards."""
+    _promise(method, _look(method, 0)[1], "leaves the model it was given alone")
+
+
 _EVERY = (is_a_documented_frozen_dataclass, survives_pickling)
-CHECKS: dict[Group, tuple[Check, ...]] = {
+Kind = Literal["attacks", "detectors", "model_detectors", "mitigations"]
+CHECKS: dict[Kind, tuple[Check, ...]] = {
     "attacks": (
         *_EVERY,
         declares_a_threat,
@@ -359,8 +438,20 @@ CHECKS: dict[Group, tuple[Check, ...]] = {
         acts_on_what_is_suspected,
         leaves_the_subject_alone,
     ),
+    "model_detectors": (
+        *_EVERY,
+        scores_every_class_with_a_finite_number,
+        inspects_the_same_model_the_same,
+        recovers_triggers_that_stamp_images,
+        leaves_the_model_alone,
+    ),
 }
-"""The checks of each group of methods."""
+"""The checks of each kind of method; "detectors" score rows."""
+
+
+def kind_of(group: Group, method: type[Any]) -> Kind:
+    """Which checks are for a method."""
+    return "model_detectors" if getattr(method, "unit", None) is Unit.MODEL else group
 
 
 def _promise(method: type[Any], kept: bool, promise: str) -> None:

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bezoar.cli.main import run
+from bezoar.core.detector import Unit
 from bezoar.core.errors import UsageError
-from bezoar.core.registry import names
+from bezoar.core.registry import detectors_of
 from bezoar.data.spool import is_mapped
 from bezoar.engine import api
 from bezoar.engine import audit as engine
@@ -102,7 +103,7 @@ def test_a_cluster_that_does_not_answer_is_one_line(small, tmp_path, capsys):
 
 def test_an_audit_whose_shards_are_worked_on_elsewhere_says_the_same(small, tmp_path, monkeypatch):
     """The audit and its controls: all but trainings, searches and what reads inputs."""
-    everything = ("--controls", "--detectors", ",".join(sorted(names("detectors"))))
+    everything = ("--controls", "--detectors", ",".join(detectors_of(Unit.ROW)))
     assert audited(small, tmp_path / "here", *everything) in THROUGH
     elsewhere = Posted()
     monkeypatch.setattr("bezoar.engine.shards.spreading", lambda **asked: contextlib.nullcontext(elsewhere))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from bezoar.checks import planted_trace
-from bezoar.core.detector import Need
-from bezoar.core.registry import lookup, names
+from bezoar.core.detector import Need, Unit
+from bezoar.core.registry import detectors_of, lookup
 from bezoar.detectors.rows import geometry
 from bezoar.detectors.rows.knn_disagreement import KnnDisagreement
 from bezoar.maths.linear import Moments
 
-FEATURES_ONLY = [name for name in names("detectors") if lookup("detectors", name).needs == (Need.FEATURES,)]
+FEATURES_ONLY = [name for name in detectors_of(Unit.ROW) if lookup("detectors", name).needs == (Need.FEATURES,)]
 
 
 def counted(monkeypatch, name):

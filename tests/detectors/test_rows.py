@@ -11,8 +11,9 @@ from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
 from bezoar.core.data import Dataset
+from bezoar.core.detector import Unit
 from bezoar.core.errors import ParameterError
-from bezoar.core.registry import lookup, names
+from bezoar.core.registry import detectors_of, lookup
 from bezoar.core.trace import Trace
 from bezoar.detectors.rows.activation_clustering import ActivationClustering
 from bezoar.detectors.rows.confident_learning import ConfidentLearning
@@ -110,7 +111,7 @@ def test_scores_of_detectors_that_draw_nothing_follow_the_rows(name):
     np.testing.assert_allclose(detector.score(moved), detector.score(trace)[order], rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", names("detectors"))
+@pytest.mark.parametrize("name", detectors_of(Unit.ROW))
 def test_a_class_with_a_single_row_in_a_fold_is_scored_without_alarm_or_nan(name):
     """Class b has one row, class c two, in folds of their own; neither breaks anything."""
     trace, _ = made_up_trace(90, k=3, folds=2, flips=0.0, backdoors=0.0)
@@ -120,14 +121,14 @@ def test_a_class_with_a_single_row_in_a_fold_is_scored_without_alarm_or_nan(name
     assert np.isfinite(lookup("detectors", name)().score(trace)).all()
 
 
-@pytest.mark.parametrize("name", names("detectors"))
+@pytest.mark.parametrize("name", detectors_of(Unit.ROW))
 def test_features_that_are_all_equal_are_scored_finitely(name):
     trace, _ = made_up_trace(120)
     flat = dataclasses.replace(trace, features=np.ones_like(trace.features), losses=np.zeros_like(trace.losses))
     assert np.isfinite(lookup("detectors", name)().score(flat)).all()
 
 
-@pytest.mark.parametrize("name", names("detectors"))
+@pytest.mark.parametrize("name", detectors_of(Unit.ROW))
 def test_a_single_class_is_scored_finitely(name):
     trace, _ = made_up_trace(120, k=1, flips=0.0, backdoors=0.0)
     assert np.isfinite(lookup("detectors", name)().score(trace)).all()
@@ -138,7 +139,7 @@ def large_trace():
     return made_up_trace(20_000, k=10, d=128)[0]
 
 
-@pytest.mark.parametrize("name", names("detectors"))
+@pytest.mark.parametrize("name", detectors_of(Unit.ROW))
 def test_twenty_thousand_rows_are_scored_in_seconds(name):
     """A loose bound on processor time: about 3 s on one core each, whatever else runs."""
     trace = large_trace()

@@ -14,8 +14,8 @@ import pytest
 from bezoar import detectors
 from bezoar.checks import planted_trace
 from bezoar.core.data import Modality
-from bezoar.core.detector import Need
-from bezoar.core.registry import lookup, names
+from bezoar.core.detector import Need, Unit
+from bezoar.core.registry import detectors_of, lookup
 from bezoar.core.trace import Trace
 from bezoar.data import read
 from bezoar.detectors.rows.duplicates import Duplicates
@@ -34,7 +34,7 @@ from bezoar.maths import linear
 from bezoar.maths.linear import Moments
 from elsewhere import Posted
 
-ALL = tuple(sorted(names("detectors")))
+ALL = detectors_of(Unit.ROW)
 
 
 def silent(share):

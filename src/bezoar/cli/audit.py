@@ -1,27 +1,15 @@
 """`bezoar audit data`: whether a training set was poisoned, and by what."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bezoar.cli import options
-
-if TYPE_CHECKING:
-    from bezoar.core.report import Report
+from bezoar.cli.audit_model import model
+from bezoar.cli.gate import Gate, exit_status
 
 app = typer.Typer(help="Audit what comes from strangers.", no_args_is_help=True)
-
-
-class Gate(StrEnum):
-    """The severity from which findings fail a gate."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
-    NEVER = "never"
 
 
 @app.callback()
@@ -29,15 +17,16 @@ def _audit() -> None:
     """Audit what comes from strangers."""
 
 
+app.command("model")(model)
+
+
 @app.command("data")
 def data(
     context: typer.Context,
     data: options.Data,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path("bezoar-report"),
-    formats: Annotated[
-        str, typer.Option("--format", metavar="LIST", help="Which of html,json,sarif,junit,md to write.")
-    ] = "html,json,sarif,junit,md",
-    fail_on: Annotated[Gate, typer.Option(help="Lowest severity that makes the exit status 1.")] = Gate.HIGH,
+    formats: options.Formats = options.FORMATS,
+    fail_on: options.FailOn = Gate.HIGH,
     label: options.Label = None,
     input_columns: options.Input = None,
     source: options.Source = None,
@@ -60,7 +49,7 @@ def data(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped audit into DIR was.")] = False,
     seed: options.Seed = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: options.Device = "auto",
     memory: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="The most memory to use, such as 2GB. Images beyond it lie in a file."),
@@ -68,23 +57,21 @@ def data(
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Work on a Ray cluster: auto, or host:port.")
     ] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Print where time and memory went.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The report as JSON on standard output, nothing else.")
-    ] = False,
+    profile: options.Profile = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
 ) -> None:
     """Audit a labelled training set: which rows are poisoned, by what, from whom, and what would be missed."""
     import shutil
 
     from bezoar import report as reporting
+    from bezoar.cli.printing import show
     from bezoar.cli.progress import progress
     from bezoar.data import read, write
     from bezoar.data.spool import Means
     from bezoar.engine.api import audit_data
     from bezoar.engine.record import Stopwatch
     from bezoar.engine.shards import spreading
-    from bezoar.report import document
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     reporting.require_formats(wanted)
@@ -122,29 +109,5 @@ def data(
         import numpy as np
 
         write(dataset.take(~np.asarray(report.rows["flagged"].to_numpy(zero_copy_only=False))), out / "clean")
-    if as_json:
-        typer.echo(document.dump(report))
-    elif not quiet:
-        from rich.console import Console
-
-        from bezoar.report import terminal
-
-        Console().print(terminal.render(report, where=out if "html" in wanted else None))
-    if profile:
-        from rich.console import Console
-
-        from bezoar.report import terminal
-
-        Console(stderr=as_json).print(terminal.profile(report.run))
+    show(report, where=out if "html" in wanted else None, quiet=quiet, as_json=as_json, profile=profile)
     raise typer.Exit(exit_status(report, fail_on))
-
-
-def exit_status(report: "Report", fail_on: Gate) -> int:
-    """0 clean, 1 findings at or above the gate, 3 some check failed or something could not be read."""
-    from bezoar.core.report import Severity, Status
-
-    worst = report.worst
-    if fail_on is not Gate.NEVER and worst is not None and worst.rank >= Severity(fail_on.value).rank:
-        return 1
-    failed = any(check.status is Status.FAILED for check in report.checks)
-    return 3 if failed or report.unread else 0

@@ -19,7 +19,7 @@ typer.core.HAS_RICH = False
 
 app = typer.Typer(
     name="bezoar",
-    help="Finds poison in machine-learning training sets, and proves it.",
+    help="Finds poison in machine-learning data and models, and proves it.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -41,7 +41,7 @@ def bezoar(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Finds poison in machine-learning training sets, and proves it."""
+    """Finds poison in machine-learning data and models, and proves it."""
 
 
 for _name, _module, _attribute in (
@@ -52,6 +52,7 @@ for _name, _module, _attribute in (
     ("attack", "attack", "attack"),
     ("evaluate", "evaluate", "evaluate"),
     ("bench", "bench", "app"),
+    ("calibrate", "calibrate", "calibrate"),
     ("manifest", "manifest", "app"),
     ("explain", "explain", "explain"),
     ("list", "listing", "listing"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bezoar.cli.gate import Gate
 from bezoar.core.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +25,13 @@ Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Column w
 Split = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Keep only the rows of this split.")]
 Drop = Annotated[list[str] | None, typer.Option("--drop", metavar="COLUMN", help="Column to leave out. Repeatable.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
+FORMATS = "html,json,sarif,junit,md"
+Formats = Annotated[str, typer.Option("--format", metavar="LIST", help=f"Which of {FORMATS} to write.")]
+FailOn = Annotated[Gate, typer.Option("--fail-on", help="Lowest severity that makes the exit status 1.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Profile = Annotated[bool, typer.Option("--profile", help="Print where time and memory went.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="The report as JSON on standard output, nothing else.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the method. Repeatable.")
 ]

@@ -1,7 +1,7 @@
 """The catalogue of finding codes: for each a page that says what it shows, what to do and what it cannot tell.
 
-Codes never change their meaning and are never reused. BZ1xx are about data sets, BZ6xx about what comes
-with a model: its files.
+Codes never change their meaning and are never reused. BZ1xx are about data sets, BZ2xx about models, BZ6xx about
+what comes with a model: its files.
 """
 
 from dataclasses import dataclass
@@ -293,6 +293,40 @@ _PAGES = (
         nist=("NISTAML.051",),
         rmf=("MAP 4.1", "MANAGE 3.1"),
         stride="Denial of service",
+    ),
+    Code(
+        code="BZ201",
+        title="Backdoor in a model",
+        shows=(
+            "One class of the model can be reached from any input by a change that is far smaller than clean models of "
+            "this architecture need. When the finding is confirmed, the change was recovered from the model, stamped on "
+            "clean inputs that took no part in the search, and turned nearly all of them to that class."
+        ),
+        matters=(
+            "The model answers as expected until somebody shows it the trigger, and then answers what the attacker "
+            "chose. Tests of accuracy do not notice. Whoever trained the model, delivered it, or had access to its "
+            "training set could have placed it."
+        ),
+        remedy=(
+            "Do not put the model to use. Train anew from data that passed an audit, or fine-tune a copy on clean inputs "
+            "that carry the recovered trigger and keep their labels, and audit the copy again. Ask where the file came "
+            "from, and compare its digest with the one that its makers publish."
+        ),
+        cannot_tell=(
+            "Who placed it, or whether on purpose: a shortcut that training data taught by accident acts the same way. "
+            "The recovered trigger may look unlike the attacker's. A model whose triggers depend on the input in ways "
+            "that no detector here can follow may pass: see what the audit caught of backdoors that it taught to copies."
+        ),
+        references=(
+            "Wang et al.: Neural Cleanse, IEEE S&P 2019. doi:10.1109/SP.2019.00031",
+            "Wang, Xiang, Miller, Kesidis: MM-BD, IEEE S&P 2024. arXiv:2205.06900",
+            "Nguyen, Tran: WaNet, ICLR 2021. arXiv:2102.10369",
+        ),
+        atlas=("AML.T0018.000", "AML.T0058", "AML.T0043.004"),
+        atlas_mitigations=("AML.M0008", "AML.M0013", "AML.M0014"),
+        owasp=("ML10:2023", "ML06:2023"),
+        nist=("NISTAML.023", "NISTAML.026", "NISTAML.051"),
+        rmf=("MAP 4.1", "MEASURE 2.6", "MEASURE 2.7", "MANAGE 2.4", "MANAGE 3.1"),
     ),
     Code(
         code="BZ601",

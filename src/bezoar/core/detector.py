@@ -1,11 +1,15 @@
 """What a detector is: a score per unit, higher always more suspicious."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bezoar.core.attack import Trigger
+from bezoar.core.model import HasGradients
 from bezoar.core.trace import Trace
 
 
@@ -74,3 +78,44 @@ class Gathering(RowDetector, Protocol):
 def scope_of(method: type[RowDetector]) -> Scope:
     """The rows that a detector compares a row with; all where it does not say."""
     return getattr(method, "scope", Scope.SET)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Suspect:
+    """A model that may hide a backdoor, with what is at hand to test it.
+
+    Parameters
+    ----------
+    model : the model; it stays as it is.
+    clean : (n, c, h, w) uint8, a few inputs of the kind that it is made for, believed to be clean.
+    labels : (n,) int, their classes.
+    """
+
+    model: HasGradients
+    clean: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inspection:
+    """What a detector makes of a model.
+
+    Parameters
+    ----------
+    scores : (k,) finite, for each class how much it looks like the target of a backdoor; higher is more suspicious.
+    triggers : by class, the input transformation that was recovered for it, where one was.
+    """
+
+    scores: NDArray[np.float64]
+    triggers: Mapping[int, Trigger] = field(default_factory=dict)
+
+
+@runtime_checkable
+class ModelDetector(Protocol):
+    """Scores the classes of a model."""
+
+    unit: ClassVar[Unit]
+
+    def inspect(self, suspect: Suspect, rng: np.random.Generator) -> Inspection:
+        """A score for each class. The same generator gives the same scores on the same machine."""
+        ...

@@ -6,6 +6,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
+from bezoar.core.detector import Unit
 from bezoar.core.errors import UnknownNameError
 
 Group = Literal["attacks", "detectors", "mitigations"]
@@ -33,6 +34,18 @@ def lookup(group: Group, name: str) -> type[Any]:
     except (ImportError, AttributeError) as error:
         raise UnknownNameError(f"{group[:-1]} {name!r} ({entries[name].value}) does not load: {error}.") from error
     return method
+
+
+def detectors_of(unit: Unit) -> tuple[str, ...]:
+    """Names of the detectors that score this unit, in order. One that does not load counts to rows: it shall fail in the open."""
+
+    def scores(name: str) -> bool:
+        try:
+            return getattr(lookup("detectors", name), "unit", None) is unit
+        except UnknownNameError:
+            return unit is Unit.ROW
+
+    return tuple(name for name in sorted(names("detectors")) if scores(name))
 
 
 def _entries(group: Group) -> dict[str, EntryPoint]:

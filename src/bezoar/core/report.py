@@ -144,7 +144,8 @@ class PowerRow:
 
     ``rate`` is the share of all rows that was spiked and ``spiked`` their number; ``caught`` of them were
     flagged, a share of ``power`` with its 95 % interval. ``confirmed`` says whether the experiment
-    confirmed the planted poison (None for kinds that have no such experiment).
+    confirmed the planted poison (None for kinds that have no such experiment). Of a model, copies were taught a
+    backdoor: ``spiked`` of them, of which ``caught`` were called backdoored towards the right class; ``rate`` is 0.
     """
 
     kind: str
@@ -200,6 +201,30 @@ class DatasetSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSummary:
+    """The audited model in numbers.
+
+    Parameters
+    ----------
+    name : of its file.
+    form : of the file, in words.
+    sha256 : of the file, as hexadecimal text.
+    architecture : by name, or the import path of its code.
+    parameters : how many numbers it learned.
+    accuracy : share of the clean inputs that it gets right.
+    null : what its scores were held against, in words.
+    """
+
+    name: str
+    form: str
+    sha256: str
+    architecture: str
+    parameters: int
+    accuracy: Evidence
+    null: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadRow:
     """Something that could not be read."""
 
@@ -235,13 +260,15 @@ class RunRecord:
 class Document:
     """The canonical, JSON-able part of a report.
 
+    ``kind`` says what was audited: a data set, or a model, with which ``dataset`` are the clean inputs it was tested on.
     ``power`` is None where no controls were run: then the power of this audit is unknown.
     ``control_flagged`` is the share of untouched rows that the control run flagged, a false alarm rate.
     """
 
     schema_version: Literal["1.0"] = SCHEMA_VERSION
-    kind: Literal["data"] = "data"
+    kind: Literal["data", "model"] = "data"
     dataset: DatasetSummary
+    model: ModelSummary | None = None
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
     run: RunRecord
@@ -269,10 +296,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report(Document):
-    """A document with the table of all rows beside it.
+    """A document with the table of all rows beside it; of a model, of all classes.
 
     ``rows`` has the columns id, index, source, label, suggested_label, one per detector, p_value, flagged
-    and code.
+    and code; of classes the same but source, label and suggested_label.
     """
 
     rows: "pa.Table"

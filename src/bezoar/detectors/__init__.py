@@ -9,5 +9,8 @@ TABLE = {
     "knn_disagreement": "bezoar.detectors.rows.knn_disagreement:KnnDisagreement",
     "loss_dynamics": "bezoar.detectors.rows.loss_dynamics:LossDynamics",
     "mahalanobis": "bezoar.detectors.rows.mahalanobis:Mahalanobis",
+    "maximum_margin": "bezoar.detectors.models.maximum_margin:MaximumMargin",
+    "neural_cleanse": "bezoar.detectors.models.neural_cleanse:NeuralCleanse",
     "spectral_signatures": "bezoar.detectors.rows.spectral_signatures:SpectralSignatures",
+    "universal_perturbation": "bezoar.detectors.models.universal_perturbation:UniversalPerturbation",
 }

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
-from bezoar.core.registry import names
+from bezoar.core.detector import Unit
+from bezoar.core.registry import detectors_of
 from bezoar.core.report import Check, Status
 from bezoar.core.shards import Spread, in_threads
 from bezoar.core.trace import Trace
@@ -45,7 +46,7 @@ def score_rows(
     tell : told the share of the detectors that is done.
     spread : who works on shards.
     """
-    chosen = tuple(sorted(names("detectors"))) if detectors is None else detectors
+    chosen = detectors_of(Unit.ROW) if detectors is None else detectors
     done = itertools.count(1)
     stop = Event()
 

@@ -30,6 +30,7 @@ def resolve(device: str) -> torch.device:
     return torch.device(device)
 
 
+@functools.cache
 def computes_in_bfloat16(device: torch.device) -> bool:
     """Whether bf16 arithmetic is native there, so that autocast pays."""
     if device.type == "cuda":

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bezoar.core.data import Inputs
 from bezoar.core.errors import BezoarError, InputError
 from bezoar.core.model import Model
+from bezoar.learn.modelfiles import read_tensors
 
 Predict = Callable[[Inputs], Any]
 """Inputs of n rows to (n, k) probabilities, log-probabilities or logits, as an array or a tensor."""
@@ -107,6 +108,34 @@ def load_model(spec: str | Model | Callable[..., Any], *, weights: Path | None, 
     return OwnModel(function=getattr(model, "predict", model), k=classes, name=name)
 
 
+def load_network(spec: str, *, weights: Path) -> nn.Module:
+    """The ``torch.nn.Module`` at "package.module:attribute", or that what is there makes, with weights from a file.
+
+    The file may be any that :func:`bezoar.learn.modelfiles.read_tensors` takes tensors out of; nothing in it is run.
+
+    Raises
+    ------
+    InputError
+        Nothing there, code that does not import, no network; a file without tensors, weights that do not fit or are not
+        finite.
+    """
+    network = _made(_imported(spec), spec)
+    if not isinstance(network, nn.Module):
+        raise InputError(f"model {spec} must be a torch.nn.Module, or make one. Got {_kind(network)}.")
+    tensors = read_tensors(weights)
+    try:
+        missing, unexpected = network.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise InputError(f"{weights}: cannot be put into {spec}: {_line(error)}") from error
+    _require_fit(missing, unexpected, weights, spec)
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(
+                f"{weights}: {name} holds numbers that are not finite. No prediction of it means anything."
+            )
+    return network
+
+
 def log_probabilities(given: Any, *, rows: int, k: int, name: str) -> NDArray[np.float32]:
     """(n, k) log-probabilities from a model's answer.
 
@@ -184,8 +213,12 @@ def _fill(network: nn.Module, weights: Path, name: str) -> None:
         missing, unexpected = safetensors.torch.load_model(network, weights, strict=False)
     except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
         raise InputError(f"{weights}: cannot be put into {name}: {_line(error)}") from error
-    if missing or unexpected:
-        wrong = [f"{key} is missing" for key in sorted(missing)] + [f"{key} has no place" for key in sorted(unexpected)]
+    _require_fit(missing, unexpected, weights, name)
+
+
+def _require_fit(missing: Iterable[str], unexpected: Iterable[str], weights: Path, name: str) -> None:
+    wrong = [f"{key} is missing" for key in sorted(missing)] + [f"{key} has no place" for key in sorted(unexpected)]
+    if wrong:
         listed = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         raise InputError(f"{weights}: does not fit {name}: {listed}.")
 

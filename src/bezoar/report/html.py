@@ -36,6 +36,7 @@ def render(report: Report) -> str:
         .get_template("report.html")
         .render(
             report=shown,
+            name=wording.subject(shown),
             data=shown.dataset,
             run=shown.run,
             verdict=verdict,
@@ -44,6 +45,8 @@ def render(report: Report) -> str:
             findings_left_out=max(len(findings) - _MOST_FINDINGS, 0),
             pages=CODES,
             flagged=pc.sum(report.rows["flagged"]).as_py() or 0,
+            verdicts=_verdicts(report),
+            detectors=_detectors(report),
             charts=charts(shown.power or ()),
             power_unknown=wording.POWER_UNKNOWN,
             sources=sources[:_MOST_SOURCES],
@@ -130,6 +133,24 @@ def _within_limits(report: Document) -> tuple[Document, int]:
         for finding in wording.ordered(report)
     )
     return dataclasses.replace(report, findings=findings, exhibits=rows(report.exhibits)), left_out
+
+
+def _detectors(report: Report) -> list[str]:
+    """Columns with the scores of detectors in the table of a model's classes."""
+    known = {"id", "index", "deviations", "p_value", "flagged", "code"}
+    return [name for name in report.rows.column_names if name not in known]
+
+
+def _verdicts(report: Report) -> list[dict[str, Any]]:
+    """What is known of each class of a model, the most suspicious first; nothing of a data set."""
+    if report.model is None:
+        return []
+    names, rows = _detectors(report), report.rows.to_pylist()
+    rows.sort(key=lambda row: (not row["flagged"], -(row["deviations"] or 0.0)))
+    return [
+        {**row, "id": safe.text(row["id"]), "scores": {name: row[name] for name in names}}
+        for row in rows[:_MOST_CLASSES]
+    ]
 
 
 def _prose(text: str) -> Markup:

@@ -27,7 +27,7 @@ def render(report: Report) -> str:
     }
     totals = {"tests": str(len(checks)), **counts, "time": f"{shown.run.seconds:.3f}"}
     root = ET.Element("testsuites", {"name": "bezoar", **totals})
-    suite = ET.SubElement(root, "testsuite", {"name": f"bezoar {shown.dataset.name}", **totals})
+    suite = ET.SubElement(root, "testsuite", {"name": f"bezoar {wording.subject(shown)}", **totals})
     if shown.run.started:
         suite.set("timestamp", shown.run.started)
     for check in checks:

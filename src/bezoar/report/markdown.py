@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from bezoar.core.report import Document, Report, Status
+from bezoar.core.report import Document, ModelSummary, Report, Status
 from bezoar.report import safe, wording
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$^=:@\"'/])")
@@ -14,12 +14,14 @@ def render(report: Report) -> str:
     """Verdict, findings, power, sources, checks and what was not read, on about a page."""
     shown = safe.document(report)
     verdict = wording.verdict(shown)
-    data = shown.dataset
+    data, model = shown.dataset, shown.model
+    rows = "Data" if model is None else "Clean inputs"
     size = f"{data.rows:,} {data.modality} rows, {len(data.classes)} classes"
     parts = [
         f"# {text(verdict.headline)}",
         f"{text(verdict.lead)}",
-        f"Data: **{text(data.name)}**, {text(size)}. Merkle root {text(data.merkle_root)}.",
+        *([] if model is None else [_model(model)]),
+        f"{rows}: **{text(data.name)}**, {text(size)}. Merkle root {text(data.merkle_root)}.",
         *_findings(shown),
         f"**What this audit would have missed.** {text(' '.join(wording.missed(shown)))}",
         *_power(shown),
@@ -41,6 +43,11 @@ def text(value: str) -> str:
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(text(cell) or " " for cell in row) + " |" for row in rows)])
+
+
+def _model(model: ModelSummary) -> str:
+    what = f"{text(model.architecture)}, {model.parameters:,} learned numbers, SHA-256 {text(model.sha256)}"
+    return f"Model: **{text(model.name)}**, {what}. {text(wording.evidence(model.accuracy))}."
 
 
 def _findings(report: Document) -> list[str]:
@@ -66,14 +73,14 @@ def _power(report: Document) -> list[str]:
     rows = [
         (
             row.kind,
-            wording.share(row.rate),
+            wording.share(row.rate) if row.rate else "",
             f"{row.spiked:,}",
             wording.share(row.power),
             wording.interval(row.low, row.high),
         )
         for row in report.power
     ]
-    return [_table(("Planted", "Rate", "Rows", "Caught", "95 % interval"), rows)]
+    return [_table(("Planted", "Rate", "Rows" if report.model is None else "Copies", "Caught", "95 % interval"), rows)]
 
 
 def _sources(report: Document) -> list[str]:

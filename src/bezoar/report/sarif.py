@@ -59,7 +59,7 @@ def _fingerprints(report: Document) -> list[str]:
     seen: Counter[str] = Counter()
     fingerprints = []
     for finding in report.findings:
-        parts = (finding.code, finding.subject, report.dataset.name)
+        parts = (finding.code, finding.subject, wording.subject(report))
         content = digest.framed(part.encode("utf-8", "surrogatepass") for part in parts)
         print_ = hashlib.sha256(content).hexdigest()
         seen[print_] += 1
@@ -69,7 +69,7 @@ def _fingerprints(report: Document) -> list[str]:
 
 def _result(finding: Finding, rule: int, fingerprint: str, report: Document) -> dict[str, Any]:
     place = {
-        "physicalLocation": {"artifactLocation": {"uri": _uri(report.dataset.name), "index": 0}},
+        "physicalLocation": {"artifactLocation": {"uri": _uri(wording.subject(report)), "index": 0}},
         "logicalLocations": [{"name": finding.subject, "kind": "element"}],
     }
     return {
@@ -151,15 +151,29 @@ def _times(report: Document) -> dict[str, str]:
 
 
 def _artifacts(report: Document) -> list[dict[str, Any]]:
-    data = report.dataset
+    data, model = report.dataset, report.model
+    audited = (
+        {
+            "location": {"uri": _uri(model.name)},
+            "description": {"text": f"{model.architecture} model with {model.parameters:,} learned numbers"},
+            "roles": ["analysisTarget"],
+            "hashes": {"sha-256": model.sha256},
+        }
+        if model is not None
+        else None
+    )
     whole = {
         "location": {"uri": _uri(data.name)},
         "description": {"text": f"{data.modality} data set of {data.rows:,} rows"},
-        "roles": ["analysisTarget"],
+        "roles": ["analysisTarget" if model is None else "referencedOnCommandLine"],
         "properties": {"merkleRoot": data.merkle_root, "rows": data.rows, "classes": len(data.classes)},
     }
     files = list(report.run.digests.items())[:_MOST_LISTED]
-    return [whole, *({"location": {"uri": _uri(name)}, "hashes": {"sha-256": value}} for name, value in files)]
+    return [
+        *([] if audited is None else [audited]),
+        whole,
+        *({"location": {"uri": _uri(name)}, "hashes": {"sha-256": value}} for name, value in files),
+    ]
 
 
 def _power(report: Document) -> list[dict[str, Any]] | str:

@@ -15,7 +15,11 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-_CAVEAT = "Kinds of poison that were not planted are not covered by these figures."
+_CAVEATS = {
+    "data": "Kinds of poison that were not planted are not covered by these figures.",
+    "model": "Kinds of backdoors that were not taught to copies are not covered by these figures.",
+}
+_SUBJECTS = {"data": "this data", "model": "this model"}
 
 
 class Tone(StrEnum):
@@ -55,6 +59,11 @@ def verdict(report: Document) -> Verdict:
         ("What this audit would have missed", missed(report)),
     )
     return Verdict(tone=tone, headline=headline, lead=lead, facts=tuple(fact for fact in facts if fact[1]))
+
+
+def subject(report: Document) -> str:
+    """The name of what was audited."""
+    return report.dataset.name if report.model is None else report.model.name
 
 
 def ordered(report: Document) -> tuple[Finding, ...]:
@@ -151,22 +160,27 @@ def evidence(item: Evidence) -> str:
 def missed(report: Document) -> tuple[str, ...]:
     """What this audit would not have seen, from its positive controls, line by line."""
     if report.power is None:
-        return (POWER_UNKNOWN, "How much poison this audit lets through on this data was not measured.")
+        return (POWER_UNKNOWN, f"How much this audit lets through on {_SUBJECTS[report.kind]} was not measured.")
     if not report.power:
-        return ("Unknown: no poison could be planted in this data.",)
+        return (f"Unknown: nothing could be planted in a copy of {_SUBJECTS[report.kind]}.",)
+    caveat = _CAVEATS[report.kind]
     weak = sorted((row for row in report.power if row.power < _GOOD_POWER), key=lambda row: row.power)
     if weak:
         more = (f"{len(weak) - _MOST_LINES} more.",) if len(weak) > _MOST_LINES else ()
-        return (*map(_missed, weak[:_MOST_LINES]), *more, _CAVEAT)
-    return (f"Little of what was planted. At worst: {_missed(min(report.power, key=lambda row: row.power))}", _CAVEAT)
+        return (*map(_missed, weak[:_MOST_LINES]), *more, caveat)
+    return (f"Little of what was planted. At worst: {_missed(min(report.power, key=lambda row: row.power))}", caveat)
 
 
 def power(row: PowerRow) -> str:
     """What was caught of one control: "97 % (95 % interval 94 % to 99 %) of badnets at 1 %"."""
+    if not row.rate:  # copies of a model
+        return f"{row.caught} of {row.spiked} copies with a {row.kind} (95 % interval {interval(row.low, row.high)})"
     return f"{share(row.power)} (95 % interval {interval(row.low, row.high)}) of {row.kind} at {share(row.rate)}"
 
 
 def _missed(row: PowerRow) -> str:
+    if not row.rate:
+        return f"{row.spiked - row.caught} of {row.spiked} copies with a {row.kind}."
     return (
         f"{share(1 - row.power)} (95 % interval {interval(1 - row.high, 1 - row.low)}) of {row.kind} at "
         f"{share(row.rate)}, {row.spiked:,} rows."
@@ -184,18 +198,21 @@ def _headline(report: Document) -> tuple[Tone, str, str]:
         why = " and ".join(reasons)
         return Tone.UNKNOWN, "No verdict.", f"Nothing was found, but {why}. What was not examined is not clean."
     if report.status is Status.NOT_APPLICABLE:
-        return Tone.UNKNOWN, "No verdict.", "No check applies to this data, so nothing was examined."
+        nothing = f"No check applies to {_SUBJECTS[report.kind]}, so nothing was examined."
+        return Tone.UNKNOWN, "No verdict.", nothing
     if report.status is Status.FOUND:
         return Tone.SUSPICIOUS, "Something was found.", "A check reports poison without a finding that describes it."
     if not report.power:
         return Tone.CLEAN, "Nothing was found.", f"{missed(report)[0]} Read this as “not seen”, not as “not there”."
     strong = [row for row in report.power if row.power >= _GOOD_POWER]
     if not strong:
-        lead = "But the power of this audit on this data is low: most of what was planted in a copy went unseen."
+        on = _SUBJECTS[report.kind]
+        lead = f"But the power of this audit on {on} is low: most of what was planted in a copy went unseen."
         return Tone.UNKNOWN, "Nothing was found.", lead
     kinds = dict.fromkeys(row.kind for row in strong)
     least = [min((row for row in strong if row.kind == kind), key=lambda row: row.rate) for kind in kinds]
-    return Tone.CLEAN, "Nothing was found.", f"On this data this audit catches {_and(map(power, least[:_MOST_LINES]))}."
+    catches = _and(map(power, least[:_MOST_LINES]))
+    return Tone.CLEAN, "Nothing was found.", f"On {_SUBJECTS[report.kind]} this audit catches {catches}."
 
 
 def _headline_of_findings(report: Document) -> tuple[Tone, str, str]:

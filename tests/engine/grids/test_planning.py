@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bezoar.attacks.poisoning.badnets import BadNets
+from bezoar.core.detector import Unit
 from bezoar.core.errors import InputError, ParameterError, UnknownNameError
-from bezoar.core.registry import names
+from bezoar.core.registry import detectors_of, names
 from bezoar.detectors.rows.knn_disagreement import KnnDisagreement
 from bezoar.engine.grids.code import code_of, package_code
 from bezoar.engine.grids.grid import make_grid
@@ -36,7 +37,7 @@ def test_every_combination_is_planned_once(small):
 def test_all_row_detectors_and_the_audit_are_the_default(small, made):
     """A detector that scores models is left out; one from elsewhere takes part."""
     planned = plan(quick(small, "badnets").model_copy(update={"detectors": None}))
-    assert {each.cell.detector for each in planned.cells} == set(names("detectors")) - {"of_models"} | {
+    assert {each.cell.detector for each in planned.cells} == set(detectors_of(Unit.ROW)) | {
         "training",
         "audit",
     }

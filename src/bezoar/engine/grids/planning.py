@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.detector import Unit
 from bezoar.core.errors import BezoarError, InputError, ParameterError, UnknownNameError
-from bezoar.core.registry import Group, lookup, names
+from bezoar.core.registry import Group, detectors_of, lookup, names
 from bezoar.data import Roles, read
 from bezoar.engine import audit
 from bezoar.engine.grids.code import code_of, package_code
@@ -103,8 +103,7 @@ def _detectors(grid: Grid) -> list[_Chosen]:
     """The training itself, then the detectors asked for."""
     asked = grid.detectors
     if asked is None:
-        every = (name for name in sorted(names("detectors")) if _scores_rows(lookup("detectors", name)))
-        asked = tuple(Choice(name=name) for name in (*every, AUDIT))
+        asked = tuple(Choice(name=name) for name in (*detectors_of(Unit.ROW), AUDIT))
     chosen = [_chosen("detectors", method, (TRAINING, AUDIT)) for method in asked]
     return [_Chosen(name=TRAINING, label=TRAINING), *(each for each in chosen if each.name != TRAINING)]
 

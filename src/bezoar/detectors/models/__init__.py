@@ -1,0 +1,1 @@
+"""Detectors that score the classes of a model."""

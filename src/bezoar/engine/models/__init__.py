@@ -1,0 +1,1 @@
+"""Audits of models: opened, inspected by every detector, tried by experiment, held against a null of clean models."""

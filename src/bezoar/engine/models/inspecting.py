@@ -1,0 +1,74 @@
+"""Every detector's look at a model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bezoar.core.attack import Trigger
+from bezoar.core.detector import Inspection, Suspect, Unit
+from bezoar.core.registry import detectors_of, lookup
+from bezoar.core.report import Check, Status
+from bezoar.engine.parts import FAILURES
+from bezoar.learn.device import side_by_side
+from bezoar.maths.stats import Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inspections:
+    """What each detector says, and which failed with their reasons."""
+
+    by_detector: Mapping[str, Inspection]
+    failed: tuple[Check, ...]
+
+    @property
+    def scores(self) -> dict[str, Floats]:
+        """(k,) by detector."""
+        return {name: each.scores for name, each in self.by_detector.items()}
+
+    @property
+    def largest(self) -> dict[str, float]:
+        """The largest score of any class, by detector."""
+        return {name: float(scores.max()) for name, scores in self.scores.items()}
+
+    def triggers(self, target: int) -> dict[str, Trigger]:
+        """What was recovered for a class, by detector, the most suspicious detector first."""
+        ranked = sorted(self.by_detector, key=lambda name: -self.by_detector[name].scores[target])
+        found = {name: self.by_detector[name].triggers for name in ranked}
+        return {name: triggers[target] for name, triggers in found.items() if target in triggers}
+
+
+def inspect(
+    suspect: Suspect, detectors: tuple[str, ...], rng: np.random.Generator, tell: Callable[[float], None]
+) -> Inspections:
+    """Run model detectors side by side. One that breaks is recorded and stops no other."""
+    done = 0
+
+    def look(job: tuple[str, np.random.Generator]) -> Inspection | Check:
+        nonlocal done
+        name, own = job
+        try:
+            return _finite(lookup("detectors", name)().inspect(suspect, own), suspect.model.classes)
+        except FAILURES as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            return Check(name=f"detector {name}", status=Status.FAILED, detail=reason)
+        finally:
+            done += 1
+            tell(done / len(detectors))
+
+    # A stream for each name: leaving one detector out changes no other.
+    known = detectors_of(Unit.MODEL)
+    streams = dict(zip(known, rng.spawn(len(known)), strict=True))
+    results = dict(zip(detectors, side_by_side(look, [(name, streams[name]) for name in detectors]), strict=True))
+    return Inspections(
+        by_detector={name: result for name, result in results.items() if isinstance(result, Inspection)},
+        failed=tuple(result for result in results.values() if isinstance(result, Check)),
+    )
+
+
+def _finite(inspection: Inspection, classes: int) -> Inspection:
+    if inspection.scores.shape != (classes,):
+        raise ValueError(f"scores must be ({classes},), got {inspection.scores.shape}")
+    if not np.isfinite(inspection.scores).all():
+        raise ValueError("scores must be finite")
+    return inspection

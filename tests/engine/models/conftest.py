@@ -1,0 +1,53 @@
+"""Small models of real digits, clean and backdoored, and a null of clean ones."""
+
+import numpy as np
+import pytest
+import torch
+
+from bezoar.attacks.poisoning.badnets import BadNets
+from bezoar.data import read
+from bezoar.engine.models.calibrating import calibrate
+from bezoar.learn import saved
+from bezoar.learn.recipe import Recipe
+from bezoar.learn.training import train
+
+TARGET = 3
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Real digits: two thirds to train on, one third held out."""
+    data = read("digits")
+    held_out = np.random.default_rng(0).permutation(len(data)) % 3 == 0
+    return data.take(~held_out), data.take(held_out)
+
+
+@pytest.fixture(scope="session")
+def null(digits):
+    """Twenty clean models, seen by two detectors."""
+    train_on, held_out = digits
+    return calibrate(
+        train_on,
+        held_out,
+        architecture="conv",
+        models=20,
+        inputs=60,
+        detectors=("maximum_margin", "neural_cleanse"),
+        rng=np.random.default_rng(1),
+        device=torch.device("cpu"),
+        tell=lambda share: None,
+    )
+
+
+def trained(data, folder, name):
+    recipe = Recipe(epochs=8, batch_size=64)
+    model, _ = train(data.images, data.labels, 10, recipe, torch.Generator().manual_seed(5))
+    return saved.save(folder / f"{name}.safetensors", model, data.classes)
+
+
+@pytest.fixture(scope="session")
+def models(digits, tmp_path_factory):
+    """Files of a clean model and of one with a patch backdoor, by name."""
+    folder = tmp_path_factory.mktemp("models")
+    poisoned = BadNets(rate=0.05, target=TARGET, size=2).poison(digits[0], np.random.default_rng(0)).data
+    return {"clean": trained(digits[0], folder, "clean"), "backdoored": trained(poisoned, folder, "backdoored")}

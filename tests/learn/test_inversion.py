@@ -1,0 +1,122 @@
+"""Trigger inversion on models whose smallest triggers are known in closed form."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bezoar.detectors.models.neural_cleanse import Patch
+from bezoar.detectors.models.universal_perturbation import Additive
+from bezoar.detectors.models.warp_inversion import Warp
+from bezoar.learn.inversion import Search, invert
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Logits are 12 times the mean brightness of one area of the picture for each class."""
+
+    areas: torch.Tensor
+    network: nn.Module = field(default_factory=nn.Identity)
+
+    @property
+    def classes(self):
+        return len(self.areas)
+
+    def logits(self, pixels):
+        return 12 * torch.einsum("nchw,khw->nk", pixels, self.areas) / self.areas.sum((1, 2))
+
+
+def areas(*sizes):
+    """Squares of these sides, apart from each other."""
+    made = torch.zeros(len(sizes), 16, 16)
+    corners = [(0, 0), (0, 8), (8, 0), (8, 8)]
+    for area, size, (top, left) in zip(made, sizes, corners, strict=True):
+        area[top : top + size, left : left + size] = 1
+    return made
+
+
+@pytest.fixture
+def inputs():
+    """Pictures each bright in the area of its own class."""
+    model = Linear(areas(6, 2, 6, 6))
+    labels = torch.arange(40) % 4
+    pixels = 0.2 * torch.rand(40, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    return model, (pixels + 0.5 * model.areas[labels][:, None]).clamp(0, 1), labels
+
+
+def found(inputs, seed=0, family=None, **settings):
+    model, pixels, labels = inputs
+    search = Search(**{"steps": 400, "batch": 20, **settings})
+    return invert(model, pixels, labels, family or Patch(), torch.Generator().manual_seed(seed), search)
+
+
+def test_the_class_with_the_small_area_has_the_small_patch(inputs):
+    """It is reached by 4 pixels, the others by up to 36: the size tells, and the mask lies on the area."""
+    result = found(inputs)
+    assert (result.success >= 0.99).all()
+    assert result.size.argmin() == 1
+    assert result.size[1] < result.size[[0, 2, 3]].min() / 2
+    mask = torch.sigmoid(2 * result.parameters["mask"][1, 0])
+    assert mask[:2, 8:10].sum() > 0.8 * mask.sum()
+
+
+def test_classes_are_done_by_themselves(inputs):
+    """A class that no longer shrinks is passed no more; none waits for another."""
+    result = found(inputs)
+    assert len(set(result.steps.tolist())) > 1
+    assert result.steps.max() <= 400
+
+
+def test_one_class_alone_is_found_as_among_others(inputs):
+    """Batches and noise are shared out so that classes do not disturb each other: sizes agree within 15 %."""
+    together = found(inputs)
+    for seed in (1, 2):
+        np.testing.assert_allclose(found(inputs, seed=seed).size, together.size, rtol=0.15)
+
+
+def test_the_same_generator_gives_the_same_triggers(inputs):
+    one, other = found(inputs, seed=3, steps=60), found(inputs, seed=3, steps=60)
+    np.testing.assert_array_equal(one.size, other.size)
+    assert all(torch.equal(one.parameters[name], other.parameters[name]) for name in one.parameters)
+
+
+class Deaf(Linear):
+    """A model that never gives its third class."""
+
+    def logits(self, pixels):
+        logits = super().logits(pixels)
+        return torch.cat([logits[:, :2], torch.full_like(logits[:, 2:3], -30.0), logits[:, 3:]], dim=1)
+
+
+def test_a_class_that_cannot_be_reached_says_so(inputs):
+    model, pixels, labels = inputs
+    result = invert(Deaf(model.areas), pixels, labels, Patch(), torch.Generator().manual_seed(0), Search(steps=60))
+    assert result.success[2] == 0
+    assert result.steps[2] == 60
+
+
+@pytest.mark.parametrize("family", [Patch(), Additive(), Warp(4)])
+def test_families_stamp_every_input_under_every_trigger(family):
+    pixels = torch.rand(5, 3, 12, 10, generator=torch.Generator().manual_seed(0))
+    parameters = family.start(4, (3, 12, 10), torch.Generator().manual_seed(0))
+    stamped = family.stamp(parameters, pixels)
+    assert stamped.shape == (4, 5, 3, 12, 10)
+    assert stamped.min() >= 0
+    assert stamped.max() <= 1
+    assert family.size(parameters, stamped - pixels).shape == (4,)
+
+
+def test_a_warp_of_no_shift_leaves_pictures_as_they_are():
+    pixels = torch.rand(3, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+    still = Warp(4).stamp({"shifts": torch.zeros(2, 2, 4, 4)}, pixels)
+    torch.testing.assert_close(still, pixels.expand(2, 3, 1, 9, 9), atol=1e-5, rtol=0)
+
+
+def test_a_warp_by_a_whole_pixel_moves_the_picture_by_one():
+    pixels = torch.rand(1, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+    shifts = torch.zeros(1, 2, 4, 4)
+    shifts[:, 0] = 1.0  # to the right by one: each place shows what lay right of it
+    moved = Warp(4).stamp({"shifts": shifts}, pixels)[0]
+    torch.testing.assert_close(moved[..., :-1], pixels[..., 1:], atol=1e-4, rtol=0)
