@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from bezoar.detectors.models.warp_inversion import Warp
 from torch import nn
 
 from bezoar.detectors.models.neural_cleanse import Patch
 from bezoar.detectors.models.universal_perturbation import Additive
-from bezoar.detectors.models.warp_inversion import Warp
 from bezoar.learn.inversion import Search, invert
 
 

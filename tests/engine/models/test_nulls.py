@@ -5,9 +5,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from bezoar.core.errors import InputError
+from bezoar.data import read
 from bezoar.engine.models import nulls
+from bezoar.engine.models.calibrating import calibrate
 from bezoar.engine.models.nulls import Null, hold
 
 CLASSES = tuple("abcdefgh")
@@ -124,3 +127,37 @@ def test_scores_of_a_null_do_not_judge_themselves():
     wild = dataclasses.replace(null, scores=null.scores | {"one": tuple(map(tuple, table))})
     held = hold(one_model(np.random.default_rng(9), target=2, smaller=3.0), CLASSES, wild)
     assert held.p_values[2] in (1 / 41, 2 / 41)
+
+
+def test_a_null_is_made_of_clean_models_of_several_recipes():
+    """Twenty models trained for one epoch or two; each detector asked for has a score for each class of each."""
+    data = read("digits").take(np.arange(600))
+    null = calibrate(
+        data.take(np.arange(400)),
+        data.take(np.arange(400, 600)),
+        architecture="conv",
+        models=20,
+        inputs=20,
+        detectors=("maximum_margin",),
+        rng=np.random.default_rng(0),
+        device=torch.device("cpu"),
+        tell=lambda share: None,
+    )
+    assert np.asarray(null.scores["maximum_margin"]).shape == (20, 10)
+    assert null.classes == data.classes
+    assert len({row for row in null.scores["maximum_margin"]}) == 20
+
+
+def test_too_few_models_are_refused_before_any_is_trained():
+    data = read("digits")
+    with pytest.raises(InputError, match="at least 20"):
+        calibrate(
+            data,
+            data,
+            architecture="conv",
+            models=5,
+            inputs=20,
+            rng=np.random.default_rng(0),
+            device=torch.device("cpu"),
+            tell=lambda share: None,
+        )
