@@ -70,8 +70,9 @@ def model_of(name):
 
 @cache
 def attacked(name):
-    method = lookup("attacks", name)(**CASES[name].settings)
-    return method.poison(digits()[0], np.random.default_rng(0))
+    name, *numbers = name.split()
+    settings = CASES[name].settings | {key: int(number) for key, number in (each.split("=") for each in numbers)}
+    return lookup("attacks", name)(**settings).poison(digits()[0], np.random.default_rng(0))
 
 
 def reached(name, model):
