@@ -51,16 +51,10 @@ CASES = {
     "loss_dynamics": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
     "spectral_signatures": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.7),
     # detectors of models
-    "generator_inversion": Case(
-        data="digits", metric="lead", at_least=0.5, control_at_most=0.5, attack="badnets", settings={"steps": 150}
-    ),
     "maximum_margin": Case(data="digits", metric="lead", at_least=0.3, control_at_most=0.3, attack="badnets"),
     "neural_cleanse": Case(data="digits", metric="lead", at_least=0.6, control_at_most=0.4, attack="badnets size=2"),
     "universal_perturbation": Case(
         data="digits", metric="lead", at_least=0.5, control_at_most=0.5, attack="blended", settings={"steps": 150}
-    ),
-    "warp_inversion": Case(
-        data="digits", metric="lead", at_least=0.3, control_at_most=0.5, attack="badnets", settings={"steps": 150}
     ),
     # mitigations
     "filter": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),

@@ -10,7 +10,7 @@ import pytest
 from bezoar.cli.main import run
 from bezoar.data import read
 from bezoar.engine import audit as engine
-from bezoar.engine import scoring
+from bezoar.engine import parts
 from bezoar.learn.recipe import Recipe
 
 WRITTEN = {"index.html", "junit.xml", "report.json", "report.md", "report.sarif", "rows.parquet"}
@@ -116,11 +116,13 @@ class TestStatus:
 
     def test_3_where_a_detector_failed_also_where_findings_never_fail(self, audited, clean, monkeypatch, tmp_path):
         class Broken:
+            needs = ()
+
             def score(self, trace):
                 raise RuntimeError("no luck")
 
-        real = scoring.lookup
-        monkeypatch.setattr(scoring, "lookup", lambda g, n: Broken if n == "loss_dynamics" else real(g, n))
+        real = parts.lookup
+        monkeypatch.setattr(parts, "lookup", lambda g, n: Broken if n == "loss_dynamics" else real(g, n))
         assert audited(clean, "--detectors", "loss_dynamics,confident_learning", "--fail-on", "never") == 3
         failed = [check for check in report(tmp_path)["checks"] if check["status"] == "failed"]
         assert failed == [

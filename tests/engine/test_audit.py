@@ -203,7 +203,7 @@ class Unmade:
 )
 def test_a_detector_that_breaks_is_a_failed_check_and_stops_no_other(cells, monkeypatch, method, said):
     real = parts.lookup
-    monkeypatch.setattr(scoring, "names", lambda group: {"broken": "", "confident_learning": ""})
+    monkeypatch.setattr(scoring, "detectors_of", lambda unit: ("broken", "confident_learning"))
     monkeypatch.setattr(parts, "lookup", lambda group, name: method if name == "broken" else real(group, name))
     report = audit(cells, Settings(controls=False))
     (failed,) = (check for check in report.checks if check.status is Status.FAILED)
@@ -218,7 +218,7 @@ def test_a_plugin_that_does_not_load_is_a_failed_check_unless_it_was_asked_for(c
     def lookup(group, name):
         raise UnknownNameError("detector 'torn' does not load: no such module.")
 
-    monkeypatch.setattr(scoring, "names", lambda group: {"torn": ""})
+    monkeypatch.setattr(scoring, "detectors_of", lambda unit: ("torn",))
     monkeypatch.setattr(parts, "lookup", lookup)
     assert status(audit(cells, Settings(controls=False)))["detector torn"] is Status.FAILED
 

@@ -113,7 +113,8 @@ def test_a_part_holds_what_its_detectors_read_and_inputs_stay_here(many_parts):
     assert all(sum(rows) == 400 for rows in sizes.values())
     assert sizes["knn_disagreement",] == sizes["ensemble_disagreement",] == [200, 200]
     assert sizes["loss_dynamics",] == [400]
-    *joined, _ = next(iter(sizes.values()))
+    # Which group is posted first is for the threads to say.
+    *joined, _ = sizes["activation_clustering", "isolation_forest", "mahalanobis", "spectral_signatures"]
     assert min(joined) >= 60
 
 
