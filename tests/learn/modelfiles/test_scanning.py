@@ -168,10 +168,16 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_a_lie(tmp_path):
 
 
 def test_a_pickle_without_end_is_not_followed_to_it(tmp_path):
-    (tmp_path / "long.pkl").write_bytes(b"\x80\x04" + b"N0" * 2 * 10**5 + SYSTEM_AND_STOP)
+    (tmp_path / "long.pkl").write_bytes(b"\x80\x04" + b"N0" * 10**5 + b"N.")
     found = one(tmp_path / "long.pkl", limits=Limits(opcodes=10**4))
     assert found.verdict is Verdict.NOT_ANALYSED
-    assert one(tmp_path / "long.pkl").verdict is Verdict.UNSAFE
+    assert "has more than 10,000 instructions" in said(found)
+    assert one(tmp_path / "long.pkl").verdict is Verdict.SAFE
+
+
+def test_what_lies_behind_the_last_instruction_that_is_followed_is_searched_for_names(tmp_path):
+    (tmp_path / "long.pkl").write_bytes(b"\x80\x04" + b"N0" * 10**5 + SYSTEM_AND_STOP)
+    assert one(tmp_path / "long.pkl", limits=Limits(opcodes=10**4)).verdict is Verdict.UNSAFE
 
 
 SYSTEM_AND_STOP = EVIL[2:]

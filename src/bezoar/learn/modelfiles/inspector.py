@@ -6,8 +6,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Literal
 
-from bezoar.learn.modelfiles import known
-from bezoar.learn.modelfiles.array_types import has_objects, item_size
+from bezoar.learn.modelfiles import array_types, known
 from bezoar.learn.modelfiles.capabilities import capability
 from bezoar.learn.modelfiles.known import Known
 from bezoar.learn.modelfiles.known_names import TORCH_STORAGES
@@ -142,8 +141,8 @@ class Inspector:
             if complaint:
                 code = EXECUTES if "replaces" in complaint else UNREAD
                 self.note(code, f"state {target.path}", f"sets a state of {target.path} {complaint}", at)
-        if target.path == "numpy.dtype" and target.state is not None:
-            raise Broken("sets the state of a type twice")
+        if (target.path == "numpy.dtype" or target.path in known.ARRAYS) and (target.state is not None or target.used):
+            raise Broken(f"sets the state of a {target.path} that is in use")
         if target.path.startswith("sklearn.") and isinstance(state, Pairs) and isinstance(state.get("memory"), str):
             self.note(REACHES, "memory", f"keeps results of fits in {preview(state.get('memory'))}, and loads them", at)
         merges = isinstance(target.state, Pairs) and isinstance(state, Pairs)
@@ -239,17 +238,18 @@ class Inspector:
         state = wrapper.state
         if not isinstance(state, Pairs):
             raise Broken("describes an array without its attributes")
-        subclass, dtype, shape = state.get("subclass"), state.get("dtype"), known.shape_of(state.get("shape"))
+        subclass, dtype, shape = state.get("subclass"), state.get("dtype"), array_types.shape_of(state.get("shape"))
         if not (isinstance(subclass, Global) and subclass.path in _RAW):
             raise Broken(f"describes an array of the class {preview(subclass)}")
-        if shape is None or not isinstance(dtype, Made) or dtype.path != "numpy.dtype":
-            raise Broken("describes an array without a shape or a type")
-        if has_objects(dtype):
+        if shape is None:
+            raise Broken("describes an array without a shape")
+        element = array_types.real(dtype)
+        if element.hasobject:
             wrapper.items.append(_follow(machine.data, machine.pos, self, machine))
             return
         if state.get("numpy_array_alignment_bytes") is not None:
             machine.take(machine.take(1)[0])
-        length = prod(shape) * item_size(dtype)
+        length = prod(shape) * element.itemsize
         if length > len(machine.data):
             raise Broken("describes an array that is longer than the file")
         start = machine.pos

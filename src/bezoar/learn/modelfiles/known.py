@@ -7,9 +7,8 @@ call what they are given: numpy's constructor of random generators calls its sec
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 
-from bezoar.learn.modelfiles import known_names
+from bezoar.learn.modelfiles import array_types, known_names
 from bezoar.learn.modelfiles.pickle_values import Global, Made, Members, Pairs, Span, Stored, Value
 
 Complaint = str
@@ -154,12 +153,12 @@ def _scalar(value: Global) -> bool:
 
 
 def _array(args: Args) -> Complaint:
-    if len(args) != 3 or not (isinstance(args[0], Global) and args[0].path in _ARRAYS):
+    if len(args) != 3 or not (isinstance(args[0], Global) and args[0].path in ARRAYS):
         return "with another class than an array"
-    return "" if shape_of(args[1], most=2**20) is not None else "with a shape that is none"
+    return "" if array_types.shape_of(args[1], most=2**20) is not None else "with a shape that is none"
 
 
-_ARRAYS = (
+ARRAYS = (
     "numpy.ndarray",
     "numpy.matrix",
     "numpy.matrixlib.defmatrix.matrix",
@@ -168,37 +167,37 @@ _ARRAYS = (
 )
 
 
-def shape_of(value: Value, *, most: int = 2**48) -> tuple[int, ...] | None:
-    """A shape of at most `most` numbers in all, None where it is none."""
-    fits = isinstance(value, tuple) and len(value) <= 64 and all(type(n) is int and n >= 0 for n in value)
-    return value if fits and prod(value) <= most else None
-
-
 def _masked(args: Args) -> Complaint:
     classes = args[:2]
-    if len(args) != 4 or not all(isinstance(c, Global) and c.path in _ARRAYS for c in classes):
+    if len(args) != 4 or not all(isinstance(c, Global) and c.path in ARRAYS for c in classes):
         return "with other classes than arrays"
-    return "" if shape_of(args[2], most=2**20) is not None else "with a shape that is none"
+    return "" if array_types.shape_of(args[2], most=2**20) is not None else "with a shape that is none"
 
 
 def _array_state(state: Value) -> Complaint:
-    fits = isinstance(state, tuple) and len(state) in (4, 5, 7)
-    if not fits or shape_of(state[-4 if len(state) < 7 else 1]) is None:
+    """``(version, shape, type, order, content)``, with mask and fill value for a masked array."""
+    if not isinstance(state, tuple) or len(state) not in (4, 5, 7):
         return "that is none of an array"
-    return anything(state)
+    parts = state if len(state) == 4 else state[1:]
+    shape = array_types.shape_of(parts[0])
+    if shape is None or not array_types.holds(array_types.real(parts[1]), shape, parts[3]):
+        return "whose content, shape and type do not fit"
+    if len(state) == 7 and not (isinstance(state[5], bytes | str | Span) and _foreign(state[6]) == ""):
+        return "with a mask that is none"
+    return ""
 
 
 def _buffer(args: Args) -> Complaint:
-    fits = len(args) in (4, 5) and isinstance(args[0], bytes | Span) and shape_of(args[2]) is not None
-    return "" if fits and _is_dtype(args[1]) else "with something else than bytes, a type and a shape"
-
-
-def _is_dtype(value: Value) -> bool:
-    return isinstance(value, Made) and value.path == "numpy.dtype"
+    shape = array_types.shape_of(args[2]) if len(args) in (4, 5) else None
+    fits = shape is not None and isinstance(args[0], bytes | Span)
+    if not fits or shape is None or not array_types.holds(array_types.real(args[1]), shape, args[0]):
+        return "with something else than the bytes of an array"
+    return ""
 
 
 def _numpy_scalar(args: Args) -> Complaint:
-    return data(args[1:]) if args and _is_dtype(args[0]) else "without a type"
+    fits = len(args) == 2 and array_types.holds(array_types.real(args[0]), (), args[1])
+    return "" if fits and not isinstance(args[1], list) else "with something else than the bytes of a number"
 
 
 _RANDOM = ("numpy.random._pickle.__bit_generator_ctor", "numpy.random._pickle.__randomstate_ctor")
@@ -315,7 +314,6 @@ _EXACT: dict[tuple[str, str], Known] = (
     | _names("numpy", "ndarray matrix", _ARRAY_CLASS)
     | _names("numpy.matrixlib.defmatrix", "matrix", _ARRAY_CLASS)
     | {("numpy", "dtype"): Known(call=_dtype, state=anything)}
-    | _names("numpy.dtypes", known_names.NUMPY_DTYPES, Known(call=no_arguments, state=anything))
     | {
         (module, name): rule
         for module in ("numpy.core.multiarray", "numpy._core.multiarray")

@@ -97,13 +97,6 @@ NUMPY_SCALARS_TEXT: Final = (
 )
 """Scalar types of numpy."""
 NUMPY_SCALARS: Final = frozenset(NUMPY_SCALARS_TEXT.split())
-NUMPY_DTYPES: Final = (
-    "BoolDType ByteDType BytesDType CLongDoubleDType Complex128DType Complex64DType DateTime64DType Float16DType "
-    "Float32DType Float64DType Int16DType Int32DType Int64DType Int8DType IntDType LongDType LongDoubleDType "
-    "LongLongDType ObjectDType ShortDType StrDType StringDType TimeDelta64DType UByteDType UInt16DType UInt32DType "
-    "UInt64DType UInt8DType UIntDType ULongDType ULongLongDType UShortDType VoidDType "
-)
-"""Classes in ``numpy.dtypes``."""
 NUMPY_FUNCTIONS: Final = (
     "abs absolute exp exp2 expm1 log log1p log2 log10 sqrt square cbrt reciprocal sin cos tan arcsin arccos arctan "
     "sinh cosh tanh sign floor ceil rint round trunc clip mean median sum prod max min amax amin var std nanmean "

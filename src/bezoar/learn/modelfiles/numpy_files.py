@@ -12,8 +12,8 @@ import numpy as np
 
 from bezoar.core.errors import InputError
 from bezoar.learn.modelfiles import pickles
+from bezoar.learn.modelfiles.array_types import shape_of
 from bezoar.learn.modelfiles.inspector import Inspector
-from bezoar.learn.modelfiles.known import shape_of
 from bezoar.learn.modelfiles.pieces import Piece, shown
 from bezoar.learn.modelfiles.verdict import LIES, UNREAD, Reason
 

@@ -77,6 +77,7 @@ class Made:
     state : what BUILD would give it, the last.
     items, pairs : what would be put into it.
     array : where the raw bytes of a joblib array lie.
+    used : something was made with it that relies on what it is now.
     """
 
     maker: Value
@@ -87,6 +88,7 @@ class Made:
     items: list[Value] = field(default_factory=list)
     pairs: list[tuple[Value, Value]] = field(default_factory=list)
     array: Span | None = None
+    used: bool = False
 
     @property
     def path(self) -> str:

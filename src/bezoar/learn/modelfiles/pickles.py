@@ -119,7 +119,7 @@ def names_in(piece: Piece, start: int) -> Iterator[Reason]:
     tail = bytes(piece.data[start : start + _SEARCHED])
     found: set[tuple[str, str]] = set()
     for match in _NAMES.finditer(tail):
-        module, name = (part.decode() for part in match.groups())
+        module, name = (part.decode() for part in match.groups() if part is not None)
         what = capability(module, name)
         if what and (module, name) not in found and len(found) < _MOST_NAMES:
             found.add((module, name))
@@ -128,4 +128,8 @@ def names_in(piece: Piece, start: int) -> Iterator[Reason]:
 
 
 _SEARCHED = 64 * 2**20
-_NAMES = re.compile(rb"[ci]([A-Za-z_][\w.]{0,60})\n([A-Za-z_][\w.]{0,60})\n")
+_WORD = rb"([A-Za-z_][A-Za-z0-9_.]{0,60})"
+_NAMES = re.compile(
+    rb"[ci]" + _WORD + rb"\n" + _WORD + rb"\n|\x8c." + _WORD + rb"\x94?\x8c." + _WORD + rb"\x94?\x93", re.DOTALL
+)
+"""As GLOBAL and INST have them, and as two short strings before STACK_GLOBAL."""
