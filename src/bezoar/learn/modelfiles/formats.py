@@ -297,7 +297,7 @@ def contradictions(piece: Piece) -> Iterator[Reason | Piece]:
         yield from _also_a_pickle(piece)
     if piece.format not in ("zip", "npz", "torch zip", "keras zip", "pickle in bytes", "empty"):
         yield from _also_a_zip(piece)
-    if piece.format != "tar" and tars.is_tar(piece.data):
+    if piece.format != "tar" and tars.holds_something(piece.data):
         yield Reason(LIES, piece.where, f"is {piece.format} and a tar archive at the same time")
     if piece.format != "hdf5" and len(piece.data) > 520 and hdf5.signature(piece.data):
         yield Reason(LIES, piece.where, f"is {piece.format} and an HDF5 file at the same time")

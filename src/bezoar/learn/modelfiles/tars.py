@@ -52,6 +52,16 @@ def is_tar(data: memoryview) -> bool:
         return False
 
 
+def holds_something(data: memoryview) -> bool:
+    """Whether the bytes are an archive with something in it. Files full of zeros pass for one with an empty member."""
+    if not is_tar(data):
+        return False
+    try:
+        return any(member.size or member.kind == "link" for member in members(data))
+    except InputError:
+        return bytes(data[148:156]).strip(b"\0 ") != b""
+
+
 def members(data: memoryview) -> Iterator[Member]:
     """The entries up to two blocks of zeros.
 
