@@ -166,7 +166,7 @@ def detect(piece: Piece) -> str:
         return "native"
     if tars.is_tar(data):
         return "tar"
-    if safetensors_files_like(data):
+    if _is_safetensors(data):
         return "safetensors"
     if _LEGACY.match(head):
         return "torch legacy"
@@ -226,7 +226,7 @@ def _kind_of_zip(data: memoryview) -> str:
     return "npz" if names and all(name.endswith(".npy") for name in names) else "zip"
 
 
-def safetensors_files_like(data: memoryview) -> bool:
+def _is_safetensors(data: memoryview) -> bool:
     """Whether bytes begin as a safetensors file: a length, then the brace of a JSON object."""
     length = int.from_bytes(data[:8], "little")
     begins = len(data) > 9 and data[8] == ord("{") and data[7] == 0
