@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from bezoar.core import digest
+from bezoar.core.errors import InputError
 from bezoar.core.shards import in_threads
 from bezoar.data import Limits, read
 from bezoar.data import png as plain
+from bezoar.data.images import from_array
 from bezoar.data.pictures import InColumn, InFiles, decode
-from bezoar.data.spool import Means
-from samples import png
+from bezoar.data.spool import Means, is_mapped
+from samples import IMAGES, LABELS, ROWS, png
 
 rng = np.random.default_rng(0)
 
@@ -190,3 +192,38 @@ def test_leaves_hash_as_one_leaf_does():
     labels, sources = ["a", "b", "a", "é"], ["", "s", "s", ""]
     wanted = [digest.leaf(*parts) for parts in zip(contents, labels, sources, strict=True)]
     assert digest.leaves(contents, labels, sources) == wanted
+
+
+@pytest.mark.parametrize("form", ["idx_gz", "packed.npz", "shares.npz", "deep.npz", "holes.npz", "bits.npz"])
+def test_arrays_read_with_little_memory_lie_in_a_file_and_are_the_same(form, forms, tmp_path):
+    """Packed ones are unpacked there, and numbers of other types turned into bytes there."""
+    arrays = {
+        "shares.npz": IMAGES / 255,
+        "deep.npz": IMAGES.astype(np.int64),
+        "holes.npz": np.where(np.arange(ROWS)[:, None, None] % 5 == 3, np.nan, IMAGES.astype(np.float32)),
+        "bits.npz": IMAGES > 99,
+    }
+    if form in arrays:
+        np.savez(tmp_path / form, x=arrays[form], y=LABELS)
+    path = forms.get(form, tmp_path / form)
+    usual, spool = read(path), tmp_path / "spool"
+    spool.mkdir()
+    few = read(path, means=Means(memory=100, folder=spool))
+    np.testing.assert_array_equal(few.images, usual.images)
+    assert (few.row_hashes, few.unread) == (usual.row_hashes, usual.unread)
+    assert is_mapped(few.images) and not isinstance(few.images, np.memmap)
+    assert not is_mapped(usual.images)
+    assert list(spool.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", [1, 100])
+def test_images_are_turned_into_bytes_a_block_at_a_time_as_they_are_at_once(step, monkeypatch):
+    monkeypatch.setattr("bezoar.data.images._VALUES", step * 64)
+    array = np.random.default_rng(0).random((20, 8, 8))
+    array[7, 0, 0] = np.inf
+    images, faults = from_array(array, "t")
+    np.testing.assert_array_equal(np.delete(images[:, 0], 7, 0), np.delete(np.rint(array * 255), 7, 0))
+    assert list(faults) == [7]
+    array[3] *= 300
+    with pytest.raises(InputError, match="pixels must be whole in 0 to 255 or fractions in"):
+        from_array(array, "t")

@@ -70,9 +70,11 @@ def data(
     from bezoar.data import read, write
     from bezoar.data.spool import Means
     from bezoar.engine.api import audit_data
-    from bezoar.engine.record import Stopwatch
+    from bezoar.engine.memory import bounded
+    from bezoar.engine.record import Stopwatch, share_heap
     from bezoar.engine.shards import spreading
 
+    share_heap()
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     reporting.require_formats(wanted)
     roles = options.roles(label, input_columns, source, id_column, split, drop)
@@ -87,7 +89,7 @@ def data(
     with spreading(ray=ray, checkpoints=checkpoints / "shards") as spread, progress(quiet or as_json) as tell:
         means = Means(memory=bytes_allowed, folder=out, spread=spread)
         with watch.stage("reading"):
-            dataset = read(data, roles=roles, means=means)
+            dataset = read(data, roles=roles, means=bounded(means))
         report = audit_data(
             dataset,
             detectors=None if detectors is None else [name.strip() for name in detectors.split(",")],

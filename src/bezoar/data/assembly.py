@@ -47,8 +47,10 @@ class Draft:
     hashes: Sequence[bytes] | None = None
 
 
-def announce(name: str, labels: pa.Array, known: tuple[str, ...], size: int, limits: Limits, means: Means) -> None:
-    """Ask whether images of so many bytes together may come, which carry these labels.
+def announce(
+    name: str, labels: pa.Array, known: tuple[str, ...], shape: tuple[int, ...], limits: Limits, means: Means
+) -> None:
+    """Ask whether images of this shape (n, c, h, w) may come, which carry these labels.
 
     Raises
     ------
@@ -63,8 +65,7 @@ def announce(name: str, labels: pa.Array, known: tuple[str, ...], size: int, lim
         Coming(
             name=name,
             rows=int(sizes.sum()),
-            inputs=size,
-            image=True,
+            shape=shape,
             classes=len(encoded.classes),
             largest=int(sizes.max()),
         )

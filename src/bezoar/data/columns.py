@@ -1,6 +1,7 @@
 """Finds which column of a table is what, and makes inputs of the columns that a model learns from."""
 
 import dataclasses
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,7 @@ class Columns:
     pictures : encoded pictures of the rows, where :func:`pictured` names their column and they were left where they
         lie. Its cells in `table` count for nothing then.
     ids : (n,) names of the rows where no column names them; None for positions.
+    files : mapped ones, in which the cells lie.
     unread, notes : as in a Dataset.
     """
 
@@ -47,6 +49,7 @@ class Columns:
     name: str
     pictures: Pictures | None = None
     ids: Sequence[str] | None = None
+    files: Sequence[mmap.mmap] = ()
     unread: tuple[Unread, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -76,7 +79,8 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits, means: Means) -> 
     encoded, column = columns.pictures, pictured(table.schema, roles, name)
     if encoded is None and column is not None:
         at = table.column_names.index(column)
-        encoded = pictures.InColumn(encoded_bytes(validated(table.select([at]), name).column(0)), limits)
+        cells = validated(table.select([at]), name).column(0)
+        encoded = pictures.InColumn(encoded_bytes(cells), limits, columns.files)
         table = beside(table.remove_column(at), table.schema.field(at), at)
     broken = _invalid_text(table)
     if broken:
@@ -108,12 +112,12 @@ def to_dataset(columns: Columns, roles: Roles, limits: Limits, means: Means) -> 
         if encoded is not None:
             some = encoded if len(rows) == len(encoded) else pictures.Chosen(encoded, rows)
             decoded = pictures.decode(
-                some, limits, means, announce=lambda size: announce(name, labels, known, size, limits, means)
+                some, limits, means, announce=lambda shape: announce(name, labels, known, shape, limits, means)
             )
             inputs, hashes, faults = decoded.images, decoded.hashes, decoded.faults
             notes.extend(decoded.notes)
         else:
-            inputs, faults = _nested_images(table.column(assigned.inputs[0]), name)
+            inputs, faults = _nested_images(table.column(assigned.inputs[0]), name, means)
     elif assigned.modality is Modality.TEXT:
         inputs = _short(one_chunk(table.column(assigned.inputs[0])))
         faults = {int(row): "no text; row left out" for row in np.flatnonzero(inputs.is_null())}
@@ -297,13 +301,13 @@ def encoded_bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedAr
     return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
 
 
-def _nested_images(chunks: pa.ChunkedArray, where: str) -> tuple[NDArray[np.uint8], dict[int, str]]:
+def _nested_images(chunks: pa.ChunkedArray, where: str, means: Means) -> tuple[NDArray[np.uint8], dict[int, str]]:
     """Images of a column of nested lists, and by row why there is none."""
     column = one_chunk(chunks)
     if not _is_list(column.type):
         raise InputError(f"{where}: images must be encoded bytes or nested lists. Got {shown(column.type)}.")
     array = _nested(column, where)
-    return images.from_array(images.squared(array, where) if array.ndim == 2 else array, where)
+    return images.from_array(images.squared(array, where) if array.ndim == 2 else array, where, means)
 
 
 def _nested(column: pa.Array, where: str) -> NDArray[Any]:

@@ -6,15 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bezoar.core.errors import InputError
+from bezoar.data.spool import Means, release
+
+_VALUES = 2**20
+"""Pixels that are held as other numbers at a time."""
 
 
-def from_array(array: NDArray[Any], where: str) -> tuple[NDArray[np.uint8], dict[int, str]]:
+def from_array(
+    array: NDArray[Any],
+    where: str,
+    means: Means = Means(),  # noqa: B008
+) -> tuple[NDArray[np.uint8], dict[int, str]]:
     """Images from numbers: (n, h, w), (n, h, w, c) or (n, c, h, w), whole in 0 to 255 or fractions in [0, 1].
 
     Returns
     -------
     tuple
-        (n, c, h, w) uint8, a view where nothing had to change; and by row why it cannot be used.
+        (n, c, h, w) uint8, a view where nothing had to change, else where `means` keeps images; and by row why it
+        cannot be used.
 
     Raises
     ------
@@ -33,22 +42,36 @@ def from_array(array: NDArray[Any], where: str) -> tuple[NDArray[np.uint8], dict
         raise InputError(f"{where}: images have no pixels. Got shape {array.shape}.")
     if array.dtype == np.uint8:
         return array, {}
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255), {}
-    finite = np.isfinite(array).all(axis=(1, 2, 3))
-    faults = {int(row): "NaN or infinite pixels; row left out" for row in np.flatnonzero(~finite)}
-    kept = array[finite]
-    low, high = (kept.min(), kept.max()) if kept.size else (0, 0)
-    images = np.zeros(array.shape, np.uint8)
-    if array.dtype.kind == "f" and 0 <= low and high <= 1:
-        images[finite] = np.rint(kept.astype(np.float64) * 255)
-    elif 0 <= low and high <= 255 and (array.dtype.kind in "iu" or bool((kept == np.rint(kept)).all())):
-        images[finite] = kept
-    else:
+    blocks, n = _blocks(array), len(array)
+    finite, low, high, whole = np.ones(n, dtype=bool), np.inf, -np.inf, True
+    for some in blocks:
+        finite[some] = np.isfinite(array[some]).all(axis=(1, 2, 3))
+        kept = array[some][finite[some]]
+        if kept.size:
+            low, high = min(low, kept.min()), max(high, kept.max())
+            whole = whole and (array.dtype.kind in "biu" or bool((kept == np.rint(kept)).all()))
+        release(array)
+    if not finite.any():
+        low = high = 0
+    shares = array.dtype == np.bool_ or (array.dtype.kind == "f" and 0 <= low and high <= 1)
+    if not shares and not (0 <= low and high <= 255 and whole):
         raise InputError(
             f"{where}: pixels must be whole in 0 to 255 or fractions in [0, 1]. Got {low:g} to {high:g} {array.dtype}."
         )
+    images = means.room(array.shape)
+    for some in blocks:
+        kept = array[some][finite[some]]
+        images[some][finite[some]] = np.rint(kept.astype(np.float64) * 255) if shares else kept
+        release(images)
+        release(array)
+    faults = {int(row): "NaN or infinite pixels; row left out" for row in np.flatnonzero(~finite)}
     return images, faults
+
+
+def _blocks(array: NDArray[Any]) -> list[slice]:
+    """Parts of images that are held as other numbers at a time."""
+    step = max(1, _VALUES // array[0].size) if len(array) else 1
+    return [slice(start, start + step) for start in range(0, len(array), step)]
 
 
 def squared(array: NDArray[Any], where: str) -> NDArray[Any]:

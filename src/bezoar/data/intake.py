@@ -4,7 +4,7 @@ import gzip
 import os
 import stat
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bezoar.core.data import Unread
 from bezoar.core.errors import InputError
 from bezoar.data.options import Limits
+from bezoar.data.spool import Means
 
 _CHUNK = 2**20
 _KINDS: dict[str, Callable[[int], bool]] = {
@@ -55,25 +56,36 @@ def open_file(path: Path, limit: int) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def read_bytes(path: Path, limits: Limits) -> bytes:
-    """A whole file, unpacked where its name ends in ``.gz``, within the limits."""
+def read_bytes(path: Path, limits: Limits, means: Means, *, times: int) -> bytes:
+    """A whole file, unpacked where its name ends in ``.gz``, within the limits.
+
+    `times` is how often its size lies in memory at one time, at the least, once it is made use of: the file is not read
+    where that is too much.
+    """
     with open_file(path, limits.file_bytes) as stream:
-        return unpacked(stream, path, limits.total_bytes) if path.suffix == ".gz" else stream.read()
+        if path.suffix != ".gz":
+            means.hold(path.name, times * os.fstat(stream.fileno()).st_size)
+            return stream.read()
+        parts, total = [], 0
+        for chunk in unpacking(stream, path, limits.total_bytes):
+            parts.append(chunk)
+            total += len(chunk)
+            means.hold(path.name, times * total)
+        return b"".join(parts)
 
 
-def unpacked(stream: BinaryIO, path: Path, limit: int) -> bytes:
-    """What gzip data holds, read no further than `limit` bytes."""
-    parts, total = [], 0
+def unpacking(stream: BinaryIO, path: Path, limit: int) -> Iterator[bytes]:
+    """What gzip data holds, chunk by chunk, no further than `limit` bytes."""
+    total = 0
     try:
         with gzip.GzipFile(fileobj=stream) as plain:
             while chunk := plain.read(_CHUNK):
-                parts.append(chunk)
                 total += len(chunk)
                 if total > limit:
                     raise InputError(f"{shown(path)}: unpacks to more than the limit of {limit:,} bytes.")
+                yield chunk
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{shown(path)}: damaged gzip data: {reason(error)}.") from error
-    return b"".join(parts)
 
 
 def files_below(root: Path, depth: int = 16) -> tuple[list[Path], list[Unread]]:
@@ -137,8 +149,3 @@ def mapped(
     """
     array: NDArray[Any] = np.memmap(cast("Any", stream), dtype, "r", offset, shape, order)
     return array
-
-
-def opener(path: Path, limit: int) -> Callable[[], BinaryIO]:
-    """A function that opens `path` as :func:`open_file` does."""
-    return lambda: open_file(path, limit)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import itertools
+import mmap
 import struct
 import threading
 import warnings
@@ -26,7 +27,7 @@ from bezoar.core.shards import Arrays
 from bezoar.data import png
 from bezoar.data.intake import open_file, reason, shown
 from bezoar.data.options import Limits
-from bezoar.data.spool import Means, release
+from bezoar.data.spool import Means, release, release_pages
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What Pillow may parse. Nothing that runs a program (EPS) or draws (WMF)."""
@@ -66,10 +67,11 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InColumn:
-    """Pictures in an Arrow column of bytes, in memory or mapped."""
+    """Pictures in an Arrow column of bytes, in memory or in mapped files whose pages are given back in passing."""
 
     column: pa.Array | pa.ChunkedArray
     limits: Limits
+    files: Sequence[mmap.mmap] = ()
 
     def __len__(self) -> int:
         return len(self.column)
@@ -78,14 +80,16 @@ class InColumn:
         mean = self.column.nbytes // max(1, len(self))
         step = int(np.clip(_SHARD_FILES // max(1, mean), 1, _SHARD_ROWS))
         for start in range(0, len(self), step):
-            yield from self._files(self.column[start : start + step])
+            yield from self._pictures(self.column[start : start + step])
+            for file in self.files:
+                release_pages(file)
 
-    def _files(self, some: pa.Array | pa.ChunkedArray) -> list[bytes | str]:
+    def _pictures(self, some: pa.Array | pa.ChunkedArray) -> list[bytes | str]:
         most = self.limits.row_bytes
         lengths = pc.fill_null(pc.binary_length(some), 0).to_numpy(zero_copy_only=False)
         if not some.null_count and lengths.max(initial=0) <= most:
-            files: list[bytes | str] = some.to_pylist()
-            return files
+            pictures: list[bytes | str] = some.to_pylist()
+            return pictures
         return [
             "no picture; row left out"
             if not cell.is_valid
@@ -172,14 +176,11 @@ class _Form:
     def shape(self) -> tuple[int, int, int]:
         return self.channels, self.height, self.width
 
-    def require_room(self, n: int, limits: Limits) -> int:
-        """Bytes of n images, once they are known to be within the limit."""
-        size = n * self.channels * self.width * self.height
-        if size > limits.total_bytes:
+    def require_room(self, n: int, limits: Limits) -> None:
+        if n * self.channels * self.width * self.height > limits.total_bytes:
             raise InputError(
                 f"{n:,} images of {self.width} x {self.height} are over the limit of {limits.total_bytes:,} bytes."
             )
-        return size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +205,7 @@ def decode(
     limits: Limits,
     means: Means = Means(),  # noqa: B008
     *,
-    announce: Callable[[int], None] = lambda size: None,
+    announce: Callable[[tuple[int, ...]], None] = lambda shape: None,
 ) -> Decoded:
     """Decode pictures by shards to one size: the most common one, scaled down to the limit's side.
 
@@ -214,7 +215,7 @@ def decode(
 
     Parameters
     ----------
-    announce : told the bytes of all images together before room for them is taken. What it raises ends the decoding.
+    announce : told the shape of all images (n, c, h, w) before room for them is taken. What it raises ends the decoding.
 
     Raises
     ------
@@ -225,12 +226,14 @@ def decode(
     """
     n = len(pictures)
     form = _guess(pictures, limits)
-    announce(form.require_room(n, limits))
+    form.require_room(n, limits)
+    announce((n, *form.shape))
     done = _pass(pictures, form, limits, means)
     if (true := _form(done.sizes, done.grey, limits)) != form:
         form = true
         del done
-        announce(form.require_room(n, limits))
+        form.require_room(n, limits)
+        announce((n, *form.shape))
         done = _pass(pictures, form, limits, means)
     seen = done.sizes[:, 0] > 0
     others = int((seen & (done.sizes != (form.width, form.height)).any(axis=1)).sum())

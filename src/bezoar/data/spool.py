@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -16,7 +17,9 @@ from bezoar.core.shards import Spread, in_threads
 from bezoar.core.validation import Count, validate
 
 SHARE = 4
-"""Images over this part of the memory that may be used lie in a file."""
+"""Images over this part of the machine's free memory lie in a file."""
+KEPT = 64 * 2**20
+"""Images over so many bytes do, where an audit is told how much memory it may use."""
 _BLOCK = 16 * 2**20
 
 
@@ -27,19 +30,21 @@ class Coming:
     Parameters
     ----------
     name : of the set.
-    rows : with a label that can be used.
-    inputs : bytes that they take once they are taken in.
-    image : whether they are images; else cells of a table.
-    classes : how many there are.
+    rows : how many, those without a usable label not counted; 0 while they are not known.
+    held : bytes that lie in memory at one time, whatever is done, at the least.
+    cells : bytes of a table.
+    shape : (n, c, h, w) of images.
+    classes : how many there are; 0 while they are not known.
     largest : rows of the largest of them.
     """
 
     name: str
-    rows: int
-    inputs: int
-    image: bool
-    classes: int
-    largest: int
+    rows: int = 0
+    held: int = 0
+    cells: int = 0
+    shape: tuple[int, ...] = ()
+    classes: int = 0
+    largest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +54,10 @@ class Means:
     Parameters
     ----------
     memory : bytes that an audit may use; None for what the machine has free.
-    admit : asked about a set once its rows are counted, before its inputs are taken in. What it raises ends the reading.
-    folder : where images are kept that take more than a quarter of it; None for the system's own place. The file
-        has no name, so that it is gone when the program is, however that ends.
+    admit : asked about a set before more of it is taken in than lies in memory already; once or more often, each time
+        with more that is known. What it raises ends the reading.
+    folder : where images are kept that are too many for memory; None for the system's own place. The file has no
+        name, so that it is gone when the program is, however that ends.
     spread : who works on shards.
     """
 
@@ -63,6 +69,11 @@ class Means:
     def __post_init__(self) -> None:
         validate(self)
 
+    def hold(self, name: str, size: int, *, rows: int = 0) -> None:
+        """Ask whether so many bytes of a set may lie in memory at one time."""
+        if self.admit is not None:
+            self.admit(Coming(name=name, held=size, rows=rows))
+
     def room(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Zeros (n, c, h, w): in memory, or mapped from a file where they are too many.
 
@@ -72,8 +83,8 @@ class Means:
             The file cannot be made as large.
         """
         size = int(np.prod(shape, dtype=np.int64))
-        free = self.memory or psutil.virtual_memory().available
-        return np.zeros(shape, np.uint8) if size <= free // SHARE else _mapped(shape, size, self.folder)
+        most = psutil.virtual_memory().available // SHARE if self.memory is None else min(KEPT, self.memory // SHARE)
+        return np.zeros(shape, np.uint8) if size <= most else _mapped(shape, size, self.folder)
 
     def taken(self, images: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Images at these rows as :meth:`room` keeps them."""
@@ -85,11 +96,17 @@ class Means:
         return few
 
 
-def release(images: NDArray[np.uint8]) -> None:
+def release(images: NDArray[Any]) -> None:
     """Give the pages of mapped images back. Nothing is lost: they are loaded again when they are used."""
     mapping = _mapping(images)
-    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapping.madvise(mmap.MADV_DONTNEED)
+    if mapping is not None:
+        release_pages(mapping)
+
+
+def release_pages(file: mmap.mmap) -> None:
+    """The same for a mapped file."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        file.madvise(mmap.MADV_DONTNEED)
 
 
 def is_mapped(images: object) -> bool:
@@ -97,7 +114,7 @@ def is_mapped(images: object) -> bool:
     return isinstance(images, np.ndarray) and _mapping(images) is not None
 
 
-def _mapping(images: NDArray[np.uint8]) -> mmap.mmap | None:
+def _mapping(images: NDArray[Any]) -> mmap.mmap | None:
     base: object = images
     while isinstance(base, np.ndarray):
         base = base.base

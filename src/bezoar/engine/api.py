@@ -11,6 +11,7 @@ from bezoar.core.report import Report
 from bezoar.data import Roles, read
 from bezoar.data.spool import Means
 from bezoar.engine.audit import audit
+from bezoar.engine.memory import bounded
 from bezoar.engine.record import Stopwatch
 from bezoar.engine.settings import Asked, Progress, Settings
 from bezoar.learn.own_model import load_model
@@ -67,7 +68,7 @@ def audit_data(
     means, watch = means or Means(), watch or Stopwatch()
     if not isinstance(data, Dataset):
         with watch.stage("reading"):
-            data = read(data, roles=roles or Roles(), means=means)
+            data = read(data, roles=roles or Roles(), means=bounded(means))
     if not (trusted is None or isinstance(trusted, Dataset)):
         trusted = read(trusted, roles=roles or Roles(), means=means)
     if weights is not None and model is None:

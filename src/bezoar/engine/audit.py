@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from bezoar.core.data import Dataset, Modality
-from bezoar.core.errors import InputError, UsageError
+from bezoar.core.errors import InputError
 from bezoar.core.registry import lookup
 from bezoar.core.report import Check, Evidence, PowerRow, Report, Status
-from bezoar.core.shards import processors
-from bezoar.data.spool import SHARE, is_mapped, release
-from bezoar.engine.backdoor import FILTER_DIMENSIONS, NULL_ROWS, Hypothesis, retry
+from bezoar.data.spool import release
+from bezoar.engine import memory
+from bezoar.engine.backdoor import Hypothesis, retry
 from bezoar.engine.controls import measure, spike
 from bezoar.engine.findings import FLOOD
 from bezoar.engine.judgement import Judgement, carried, conclude, judge
@@ -35,9 +35,6 @@ FEWEST_ROWS = 40
 """Fewer rows than this allow no claim."""
 RELEASED_FROM = 0.8
 """Share of the memory that may be used from which pages of mapped images are given back."""
-PROGRAM_BYTES, ROW_BYTES = 680 * 10**6, 4_500
-"""What the program takes with its libraries and its blocks, and what a row takes beside its input: name, hashes,
-features, scores, and all of them again in the controls. Measured on 50,000 to 100,000 images."""
 FEWEST_OF_A_CLASS = 8
 """A class of fewer rows is judged with the rest but cannot be one of the two that an audit needs."""
 
@@ -56,21 +53,24 @@ def audit(data: Dataset, settings: Settings) -> Report:
         A detector that does not exist or does not load.
     """
     _require_auditable(data)
-    _require_memory(data, settings)
+    if settings.means.memory is not None:
+        memory.require(data, settings.trusted, settings.means.memory)
     for name in settings.detectors or ():
         lookup("detectors", name)
     if settings.trusted is not None:
         settings = dataclasses.replace(settings, trusted=_aligned(settings.trusted, data))
-    return _Audit(data=data, settings=settings, watch=_watch(data, settings)).run()
+    mapped = [one.images for one in (data, settings.trusted) if one is not None and one.modality is Modality.IMAGE]
+    return _Audit(data=data, settings=settings, watch=_watch(mapped, settings), mapped=mapped).run()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Audit:
-    """One run: what it works on and how it tells the time."""
+    """One run: what it works on, how it tells the time, and the images whose pages the watch gives back."""
 
     data: Dataset
     settings: Settings
     watch: Stopwatch
+    mapped: list[NDArray[np.uint8]]
 
     def run(self) -> Report:
         # Each stage has its own stream, so that leaving one out changes no other.
@@ -171,6 +171,8 @@ class _Audit:
         if unfit(self.data.labels[left], self.data.classes):
             return None
         spiked, spikes = spike(self.data, plant, left=left, means=self.settings.means)
+        if spiked.modality is Modality.IMAGE:
+            self.mapped.append(spiked.images)
         fit = self._fit(spiked, again, "controls")
         give_back()
         # Scores propose where triggers may be. Which rows of a table are flagged, predictions alone decide.
@@ -245,37 +247,18 @@ class _Share:
         self.tell(min(1.0, self.done / self.total))
 
 
-def _require_memory(data: Dataset, settings: Settings) -> None:
-    """Raise ``UsageError`` where an audit of these rows cannot keep to the memory that it may use."""
-    memory = settings.means.memory
-    if memory is None:
-        return
-    need = least = PROGRAM_BYTES + len(data) * (ROW_BYTES + 24 * len(data.classes))
-    if data.modality is Modality.IMAGE:
-        # Each thread of the search holds a class and its null; all share the covariance.
-        values = min(data.images[0].size, FILTER_DIMENSIONS)
-        largest = int(np.bincount(data.labels).max())
-        need += processors() * values * (min(NULL_ROWS, len(data)) + largest) + 4 * values**2
-        # With just as much memory as is told the images may lie there, and not in a file as now: with their copy.
-        least = need + (2 * data.images.nbytes if data.images.nbytes <= need // SHARE else 0)
-        need += 0 if is_mapped(data.images) else 2 * data.images.nbytes
-    else:
-        need += 4 * data.table.nbytes
-    if memory < need:
-        raise UsageError(
-            f"`--memory` must be at least {-(-max(need, least) // 10**6):,} MB to audit {len(data):,} rows of "
-            f"{data.name}. Got {memory // 10**6:,} MB."
-        )
-
-
-def _watch(data: Dataset, settings: Settings) -> Stopwatch:
+def _watch(mapped: list[NDArray[np.uint8]], settings: Settings) -> Stopwatch:
     """A watch that gives mapped images' pages back whenever much of the memory that may be used is."""
-    memory = settings.means.memory
-    if memory is None or data.modality is not Modality.IMAGE:
+    allowed = settings.means.memory
+    if allowed is None:
         return settings.watch
-    return dataclasses.replace(
-        settings.watch, watched=lambda held: release(data.images) if held > RELEASED_FROM * memory else None
-    )
+
+    def give_back_pages(held: int) -> None:
+        if held > RELEASED_FROM * allowed:
+            for images in mapped:
+                release(images)
+
+    return dataclasses.replace(settings.watch, watched=give_back_pages)
 
 
 def _status(found: bool) -> Status:
@@ -314,6 +297,9 @@ def _require_auditable(data: Dataset) -> None:
     if data.modality is Modality.TEXT:
         raise InputError(f"{data.name}: holds texts. Images and tables can be audited.")
     reason = unfit(data.labels, data.classes)
+    if reason and data.unread:
+        first = data.unread[0]
+        reason += f" {len(data.unread):,} rows or files could not be read, such as {first.where}: {first.why}."
     if reason:
         raise InputError(f"{data.name}: {reason}")
 

@@ -1,5 +1,6 @@
 """Folders that Hugging Face ``datasets`` saves: Arrow files beside ``state.json``, or one such folder per split."""
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -50,32 +51,36 @@ def read(folder: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
 
 
 def _dataset(folder: Path, splits: dict[str, Path], roles: Roles, limits: Limits, means: Means) -> Dataset:
-    tables, ids = [], []
+    tables: list[pa.Table] = []
+    ids: list[str] = []
+    files: list[mmap.mmap] = []
     for split, place in splits.items():
         require_inside(place, folder)
-        table = _table(place, limits)
+        table = _table(place, limits, files)
         tables.append(table)
         ids += positions(len(table), f"{split}/" if split else "")
     try:
         table = pa.concat_tables(tables)
     except pa.ArrowException as error:
         raise InputError(f"{folder.name}: its parts differ in their columns.") from error
-    return to_dataset(Columns(table=table, name=folder.resolve().name, ids=ids), roles, limits, means)
+    columns = Columns(table=table, name=folder.resolve().name, ids=ids, files=files)
+    return to_dataset(columns, roles, limits, means)
 
 
-def _table(folder: Path, limits: Limits) -> pa.Table:
-    files = sorted(folder.glob("*.arrow"))
-    if not files:
+def _table(folder: Path, limits: Limits, files: list[mmap.mmap]) -> pa.Table:
+    """The rows of a folder. The files in which they lie are mapped, and added to `files`."""
+    paths = sorted(folder.glob("*.arrow"))
+    if not paths:
         raise InputError(f"{shown(folder)}: holds no .arrow files.")
     batches: list[pa.RecordBatch] = []
     total = 0
     schema: pa.Schema | None = None
-    for path in files:
+    for path in paths:
         require_inside(path, folder)
-        # Checked for being a regular file of bounded size before it is mapped.
-        open_file(path, limits.file_bytes).close()
         try:
-            with pa.memory_map(str(path)) as mapped, _reader(mapped) as reader:
+            with open_file(path, limits.file_bytes) as stream:
+                files.append(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+            with _reader(pa.py_buffer(files[-1])) as reader:
                 schema = schema or reader.schema
                 for batch in reader:
                     total += batch.nbytes
@@ -91,7 +96,7 @@ def _table(folder: Path, limits: Limits) -> pa.Table:
     return validated(_with_features(table, folder), folder.name)
 
 
-def _reader(mapped: pa.MemoryMappedFile) -> Any:
+def _reader(mapped: pa.Buffer) -> Any:
     """The stream format that `datasets` writes."""
     return pa.ipc.open_stream(mapped)
 

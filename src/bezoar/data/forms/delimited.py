@@ -32,11 +32,11 @@ def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     InputError
         Damaged, not text, without a header, or without a label column.
     """
-    raw = read_bytes(path, limits)
+    raw = read_bytes(path, limits, means, times=2)
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError(f"{shown(path)}: is UTF-16. Save it as UTF-8.")
     raw = raw.removeprefix(codecs.BOM_UTF8)
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise InputError(f"{shown(path)}: is empty.")
     if b"\x00" in raw:
         raise InputError(f"{shown(path)}: holds NUL bytes (first at byte {raw.index(0):,}): not a text file.")

@@ -3,7 +3,7 @@
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.data.forms.npz import from_splits
-from bezoar.data.intake import mapped, open_file, require_inside, shown, unpacked
+from bezoar.data.intake import mapped, open_file, require_inside, shown, unpacking
 from bezoar.data.options import Limits, Roles
-from bezoar.data.spool import Means
+from bezoar.data.spool import Means, release
 
 _NAME = re.compile(r"(?:(?P<split>[\w-]+?)[-_.])?(?P<what>images|labels)[-_.]idx[0-9]-ubyte(?:\.gz)?")
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _SPLITS = {"t10k": "test"}
+_LONGEST_HEADER = 4 + 4 * 255
 
 
 def pairs(folder: Path) -> dict[str, dict[str, Path]]:
@@ -51,13 +52,17 @@ def read(folder: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
                 raise InputError(f"{shown(folder)}: no {what} file{f' for {split}' if split else ''}.")
             require_inside(files[what], folder)
     arrays = [
-        (split, read_array(files["images"], limits), read_array(files["labels"], limits))
+        (split, read_array(files["images"], limits, means), read_array(files["labels"], limits, means))
         for split, files in found.items()
     ]
     return from_splits(folder.resolve().name, arrays, roles, limits, means)
 
 
-def read_array(path: Path, limits: Limits) -> NDArray[Any]:
+def read_array(
+    path: Path,
+    limits: Limits,
+    means: Means = Means(),  # noqa: B008
+) -> NDArray[Any]:
     """One idx file: two zero bytes, a type, the number of dimensions, their lengths, then the values.
 
     Raises
@@ -67,13 +72,26 @@ def read_array(path: Path, limits: Limits) -> NDArray[Any]:
     """
     with open_file(path, limits.file_bytes) as stream:
         if path.suffix == ".gz":
-            content = unpacked(stream, path, limits.total_bytes)
-            dtype, shape, start = _header(content, len(content), path)
-            return np.frombuffer(content, dtype, offset=start).reshape(shape)
+            return _unpacked(stream, path, limits, means)
         held = stream.seek(0, 2)
         stream.seek(0)
-        dtype, shape, start = _header(stream.read(4 + 4 * 255), held, path)
+        dtype, shape, start = _header(stream.read(_LONGEST_HEADER), held, path)
         return mapped(stream, dtype, shape, offset=start) if 0 not in shape else np.zeros(shape, dtype)
+
+
+def _unpacked(stream: BinaryIO, path: Path, limits: Limits, means: Means) -> NDArray[Any]:
+    """The values of a packed file. It is unpacked twice: its header may lie, so first its bytes are counted."""
+    head, held = b"", 0
+    for chunk in unpacking(stream, path, limits.total_bytes):
+        head, held = head or chunk, held + len(chunk)
+    dtype, shape, start = _header(head, held, path)
+    values, at = means.room((held,)), 0
+    stream.seek(0)
+    for chunk in unpacking(stream, path, limits.total_bytes):
+        values[at : at + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        at += len(chunk)
+        release(values)
+    return values[start:].view(dtype).reshape(shape)
 
 
 def _header(content: bytes, held: int, path: Path) -> tuple[np.dtype[Any], tuple[int, ...], int]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from bezoar.core.data import Dataset, Unread
 from bezoar.core.errors import InputError
 from bezoar.data import pictures
-from bezoar.data.assembly import Draft, finish
+from bezoar.data.assembly import Draft, announce, finish
 from bezoar.data.intake import files_below, shown
 from bezoar.data.options import Limits, Roles
 from bezoar.data.spool import Means
@@ -50,14 +50,20 @@ def read(folder: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
         raise InputError(
             f"{shown(folder)}: neither class folders of pictures nor a data file that Bezoar reads is in it."
         )
-    decoded = pictures.decode(pictures.InFiles(rows, limits), limits, means)
+    labels = pa.array([_text(parts[path][above]) for path in rows], pa.string())
+    decoded = pictures.decode(
+        pictures.InFiles(rows, limits),
+        limits,
+        means,
+        announce=lambda shape: announce(folder.resolve().name, labels, (), shape, limits, means),
+    )
     read = np.setdiff1d(np.arange(len(rows)), list(decoded.faults))
     kept, whole = [rows[row] for row in read.tolist()], not decoded.faults
     draft = Draft(
         name=folder.resolve().name,
         inputs=decoded.images if whole else means.taken(decoded.images, read),
         hashes=decoded.hashes if whole else [decoded.hashes[row] for row in read.tolist()],
-        labels=pa.array([_text(parts[path][above]) for path in kept], pa.string()),
+        labels=labels.take(pa.array(read)),
         ids=[_text("/".join(parts[path])) for path in kept],
         unread=(*unread, *decoded.unread(lambda row: _where(rows[row], folder))),
         notes=(*notes[:20], *decoded.notes),

@@ -26,7 +26,7 @@ def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     rows: list[dict[str, Any]] = []
     ids: list[str] = []
     unread: list[Unread] = []
-    for number, line in enumerate(read_bytes(path, limits).removeprefix(b"\xef\xbb\xbf").split(b"\n")):
+    for number, line in enumerate(read_bytes(path, limits, means, times=3).removeprefix(b"\xef\xbb\xbf").split(b"\n")):
         if not line.strip():
             continue
         try:

@@ -19,10 +19,11 @@ from bezoar.data.assembly import Draft, finish, positions
 from bezoar.data.columns import LABELS
 from bezoar.data.intake import mapped, open_file, reason, shown
 from bezoar.data.options import Limits, Roles
-from bezoar.data.spool import Means
+from bezoar.data.spool import Means, release
 
 INPUTS = ("x", "images", "image", "data", "inputs", "features", "X")
 SPLITS = ("train", "val", "valid", "validation", "test", "extra")
+_CHUNK = 2**20
 _DAMAGE = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError, MemoryError, LookupError)
 _DAMAGE_BELOW = (zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, TypeError)
 
@@ -41,7 +42,7 @@ def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
 
     Names such as ``x`` and ``y``, ``images`` and ``labels``, with a split before (``train_images``) or
     after (``x_train``) them. Rows of several splits have ids such as ``train/17``. Arrays that lie
-    unpacked in the file are mapped, not loaded.
+    unpacked in the file are mapped, not loaded; others are unpacked to where images are kept.
 
     Raises
     ------
@@ -57,8 +58,8 @@ def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
             arrays = [
                 (
                     pair.split,
-                    _array(archive, members[pair.inputs], stream, path),
-                    _array(archive, members[pair.labels], stream, path),
+                    _array(archive, members[pair.inputs], stream, path, means),
+                    _array(archive, members[pair.labels], stream, path, means),
                 )
                 for pair in pairs
             ]
@@ -86,7 +87,7 @@ def from_splits(
         ids += positions(len(inputs), f"{split}/" if split else "")
     only = len(splits) == 1
     values = splits[0][1] if only else _joined([inputs for _, inputs, _ in splits], means)
-    inputs, faults = _inputs(values, name, roles)
+    inputs, faults = _inputs(values, name, roles, means)
     column = pa.concat_arrays([_labels(labels, name) for _, _, labels in splits]) if not only else None
     draft = Draft(
         name=name,
@@ -143,7 +144,7 @@ def _spelled(split: str, names: tuple[str, ...]) -> list[str]:
     return [*names] if not split else [s for name in names for s in (f"{split}_{name}", f"{name}_{split}")]
 
 
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: BinaryIO, path: Path) -> NDArray[Any]:
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: BinaryIO, path: Path, means: Means) -> NDArray[Any]:
     """One member, after its header was held against the bytes that are there."""
     where = f"{shown(path)}: array {shown(info.filename)}"
     with archive.open(info) as member:
@@ -169,10 +170,17 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: BinaryIO, pa
         if info.compress_type == zipfile.ZIP_STORED and size and not info.flag_bits & 1:
             offset = _stored_at(info, stream, where) + start
             return mapped(stream, dtype, shape, offset=offset, order=order)
-        content = member.read()
-    if len(content) != size:
-        raise InputError(f"{where}: ends after {len(content):,} of {size:,} bytes.")
-    flat = np.frombuffer(content, dtype)
+        if len(shape) < 3:
+            # Cells of a table must lie in memory; images go into a file where they are too many.
+            means.hold(path.name, size, rows=len(shape) and shape[0])
+        content, at = means.room((size,)), 0
+        while at < size and (chunk := member.read(_CHUNK)):
+            content[at : at + len(chunk)] = np.frombuffer(chunk, np.uint8)
+            at += len(chunk)
+            release(content)
+    if at < size:
+        raise InputError(f"{where}: ends after {at:,} of {size:,} bytes.")
+    flat = content.view(dtype)
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
@@ -200,7 +208,7 @@ def _labels(labels: NDArray[Any], name: str) -> pa.Array:
         raise InputError(f"{name}: labels hold text that is not Unicode.") from error
 
 
-def _inputs(values: NDArray[Any], name: str, roles: Roles) -> tuple[Inputs, dict[int, str]]:
+def _inputs(values: NDArray[Any], name: str, roles: Roles, means: Means) -> tuple[Inputs, dict[int, str]]:
     if values.dtype.kind in "US":
         if values.ndim != 1:
             raise InputError(f"{name}: texts must be (n,). Got {values.shape}.")
@@ -215,7 +223,7 @@ def _inputs(values: NDArray[Any], name: str, roles: Roles) -> tuple[Inputs, dict
         return _table(columns, name), {}
     if values.ndim == 2:
         values = images.squared(values, name)
-    return images.from_array(values, name)
+    return images.from_array(values, name, means)
 
 
 def _table(columns: dict[str, NDArray[Any]], name: str) -> pa.Table:

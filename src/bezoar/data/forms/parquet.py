@@ -26,6 +26,8 @@ _PICTURES = 8 * 2**20
 _REPEATED = 64 * 2**20
 """Bytes of encoded pictures that are read at a time where each were the longest that the dictionaries can hold."""
 _BUFFER = 2**20
+_PAGE = 2
+"""How often the largest page, packed and unpacked, lies in memory while it is read, at the least."""
 
 
 def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
@@ -40,7 +42,7 @@ def read(path: Path, roles: Roles, limits: Limits, means: Means) -> Dataset:
     """
     with open_file(path, limits.file_bytes) as stream:
         with _undamaged(path):
-            columns = _columns(stream, path, roles, limits)
+            columns = _columns(stream, path, roles, limits, means)
         return to_dataset(columns, roles, limits, means)
 
 
@@ -53,7 +55,7 @@ def _undamaged(path: Path) -> Iterator[None]:
         raise InputError(f"{shown(path)}: damaged parquet: {shown(error, 160)}.") from error
 
 
-def _columns(stream: BufferedReader, path: Path, roles: Roles, limits: Limits) -> Columns:
+def _columns(stream: BufferedReader, path: Path, roles: Roles, limits: Limits, means: Means) -> Columns:
     metadata = pq.read_metadata(stream)
     _check(metadata, path, limits)
     name = path.name if path.name != "data.parquet" else path.resolve().parent.name
@@ -67,6 +69,8 @@ def _columns(stream: BufferedReader, path: Path, roles: Roles, limits: Limits) -
         schema = pa.schema([_plain_field(field) for field in parquet.schema_arrow], parquet.schema_arrow.metadata)
         apart = _apart(schema, metadata.schema.to_arrow_schema(), roles, name)
         read = None if apart is None else [title for title in schema.names if title != apart]
+        own = [i for i, leaf in enumerate(leaves) if leaf.path.split(".")[0] == apart]
+        means.hold(name, _declared(metadata, [i for i in range(len(leaves)) if i not in own]), rows=metadata.num_rows)
         for batch in parquet.iter_batches(_BATCH, columns=read):
             left -= sum(_size(column) for column in batch.columns)
             if left < 0:
@@ -76,14 +80,15 @@ def _columns(stream: BufferedReader, path: Path, roles: Roles, limits: Limits) -
     encoded = None
     if apart is not None and batches:
         table = beside(table, schema.field(apart), schema.names.index(apart))
-        own = [i for i, leaf in enumerate(leaves) if leaf.path.split(".")[0] == apart]
+        pages = walk(stream, metadata, own)
+        means.hold(name, _PAGE * pages.largest)
         encoded = _InParquet(
             stream=stream,
             metadata=metadata,
             path=path,
             column=apart,
             rows=len(table),
-            batch=_batch(walk(stream, metadata, own), len(table)),
+            batch=_batch(pages, len(table)),
             left=left,
             limits=limits,
         )
@@ -174,6 +179,12 @@ def _check(metadata: pq.FileMetaData, path: Path, limits: Limits) -> None:
     ):
         # One reader would take more rows than another: what is audited need not be what is trained on.
         raise InputError(f"{shown(path)}: damaged parquet: its figures of rows contradict each other.")
+
+
+def _declared(metadata: pq.FileMetaData, leaves: list[int]) -> int:
+    """Bytes that some columns take once unpacked, as the file has it."""
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    return sum(group.column(leaf).total_uncompressed_size for group in groups for leaf in leaves)
 
 
 def _too_large(path: Path, limits: Limits) -> InputError:
