@@ -32,7 +32,7 @@ class Coming:
     name : of the set.
     rows : how many, those without a usable label not counted; 0 while they are not known.
     held : bytes that lie in memory at one time, whatever is done, at the least.
-    cells : bytes of a table.
+    cells, features : bytes of a table, and how many numbers a row of it becomes.
     shape : (n, c, h, w) of images.
     classes : how many there are; 0 while they are not known.
     largest : rows of the largest of them.
@@ -42,6 +42,7 @@ class Coming:
     rows: int = 0
     held: int = 0
     cells: int = 0
+    features: int = 0
     shape: tuple[int, ...] = ()
     classes: int = 0
     largest: int = 0

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +13,15 @@ from bezoar.core.shards import processors
 from bezoar.data.spool import KEPT, Coming, Means, is_mapped
 from bezoar.engine.backdoor import FILTER_DIMENSIONS, NULL_ROWS
 from bezoar.learn.recipe import Recipe
+from bezoar.learn.table_model import SHOWN_CATEGORIES, is_number
 
 PROGRAM, THREAD = 590 * 10**6, 25 * 10**6
 """Bytes that the program takes with its libraries, and what each processor takes beside for its share of the work."""
-ROW, CELL_ROW, CLASS = 3_000, 1_500, 150
+ROW, CLASS = 3_000, 150
 """Bytes that a row of images takes beside its input (name, hashes, features, scores, and all of them again in the
-controls), those of a row of a table, and those of either for each class: trees grow a leaf for every few rows, and each
-leaf counts all classes."""
+controls), and those of any row for each class: trees grow a leaf for every few rows, and each leaf counts all classes."""
+CELL_ROW, FEATURE = 900, 24
+"""The same of a row of a table, and those for each of its features."""
 RECOVERED = 10_000
 """Images, at the size of the search, that each of its threads may hold to recover a trigger from."""
 PIXEL = 64_000
@@ -42,6 +45,7 @@ def require(data: Dataset, trusted: Dataset | None, memory: int) -> None:
         rows=len(data),
         held=_held(data) + (0 if trusted is None else _held(trusted)),
         cells=0 if image else data.table.nbytes,
+        features=0 if image else sum(map(_features, data.table.schema.types)),
         shape=data.images.shape if image else (),
         classes=len(data.classes),
         largest=int(np.bincount(data.labels).max(initial=0)),
@@ -53,6 +57,11 @@ def _held(data: Dataset) -> int:
     """Bytes of images that lie in memory although they are too many for it."""
     large = data.modality is Modality.IMAGE and data.images.nbytes > KEPT
     return data.images.nbytes if large and not is_mapped(data.images) else 0
+
+
+def _features(kind: Any) -> int:
+    """How many a column of this Arrow type gives at most: itself or its categories, and whether a cell is missing."""
+    return 2 if is_number(kind) else SHOWN_CATEGORIES + 1
 
 
 def _require(coming: Coming, *, memory: int) -> None:
@@ -71,7 +80,7 @@ def _require(coming: Coming, *, memory: int) -> None:
 def _need(coming: Coming) -> int:
     """Bytes that an audit takes, as far as the set is known."""
     need = PROGRAM + processors() * THREAD + coming.held + CELLS * coming.cells
-    need += coming.rows * ((ROW if coming.shape else CELL_ROW) + CLASS * coming.classes)
+    need += coming.rows * ((ROW if coming.shape else CELL_ROW) + FEATURE * coming.features + CLASS * coming.classes)
     if coming.shape:
         n, size, side = coming.shape[0], math.prod(coming.shape[1:]), coming.shape[2:]
         # Each thread of the search holds a class, its null and what a trigger is recovered from; all share the covariance.

@@ -163,7 +163,8 @@ def _one_thread() -> threadpool_limits:
     return threadpool_limits(1, user_api="openmp")
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Whether the cells of a column of this type are taken as numbers; else as categories."""
     return bool(
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
@@ -185,7 +186,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _categories(name: str, column: pa.ChunkedArray) -> tuple[str, ...] | None:
     column = _plain(column)
-    if _is_number(column.type):
+    if is_number(column.type):
         return None
     if not _is_text(column.type):
         raise InputError(f"column {name!r} holds {column.type}, which is neither a number nor a category.")
