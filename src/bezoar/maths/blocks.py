@@ -16,7 +16,13 @@ _BLOCK = 2**17
 _AHEAD = 4
 
 
-def by_blocks(work: Callable[[slice], Result], rows: int, width: int) -> Iterator[Result]:
+def blocks(rows: slice, width: int, *, together: int = 1) -> list[slice]:
+    """Slices of these rows of an array so wide, one at least: as many as stay near the processor, or times as many."""
+    step = max(1, _BLOCK // max(1, width)) * together
+    return [slice(start, min(start + step, rows.stop)) for start in range(rows.start, rows.stop, step)] or [rows]
+
+
+def by_blocks(work: Callable[[slice], Result], rows: int, width: int, *, together: int = 1) -> Iterator[Result]:
     """The results of `work` on slices of rows, in order, computed by a thread a core.
 
     The slices depend on the size of the array alone, so that sums over them come out the same on any machine. Of no
@@ -25,17 +31,17 @@ def by_blocks(work: Callable[[slice], Result], rows: int, width: int) -> Iterato
     Parameters
     ----------
     rows, width : of the array that is worked on.
+    together : blocks in a slice, for work that goes through its slice by :func:`blocks` and adds up what it finds.
     """
-    step = max(1, _BLOCK // max(1, width))
-    blocks = [slice(start, min(start + step, rows)) for start in range(0, max(1, rows), step)]
-    if len(blocks) == 1:
-        yield work(blocks[0])
+    slices = blocks(slice(0, rows), width, together=together)
+    if len(slices) == 1:
+        yield work(slices[0])
         return
     cores = os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
-        for block in blocks:
-            waiting.append(pool.submit(work, block))
+        for each in slices:
+            waiting.append(pool.submit(work, each))
             if len(waiting) > _AHEAD * cores:
                 yield waiting.popleft().result()
         while waiting:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_array
 
-from bezoar.maths.blocks import by_blocks
+from bezoar.maths.blocks import blocks, by_blocks
 from bezoar.maths.stats import Floats, wilson
 
 ANCHOR_SHARES = (0.5, 0.25, 0.125)
@@ -29,6 +29,8 @@ _ROUNDING = 1e-6
 """By which log odds that should be equal may differ."""
 _SPARSE = 0.05
 """Share of class pairs with a rate of their own up to which it pays to add them one at a time."""
+_TOGETHER = 16
+"""Blocks whose expectations a thread adds up before it hands them over."""
 _CELLS_A_LEVEL = 16
 """Of the grid in which odds are placed among levels."""
 
@@ -86,11 +88,11 @@ def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Ca
     some, own = log_probabilities[::step].astype(np.float64), labels[::step]
     some -= some.max(axis=1, keepdims=True)
     own_logs = some[np.arange(len(own)), own]
-    blocks = np.array_split(some, -(-some.size // _NEAR))
+    parts = np.array_split(some, -(-some.size // _NEAR))
 
     def loss(log_temperature: float) -> float:
         cold = np.exp(-log_temperature)
-        sums = np.concatenate([np.exp(block * cold).sum(axis=1) for block in blocks])
+        sums = np.concatenate([np.exp(part * cold).sum(axis=1) for part in parts])
         return float((np.log(sums) - own_logs * cold).mean())
 
     best = minimize_scalar(loss, bounds=(-1.6, 1.6), method="bounded").x
@@ -233,17 +235,22 @@ def honest_null(odds: Floats, probabilities: NDArray[Any], rates: Floats) -> Flo
     distinct, level = np.unique(np.exp(odds - _ROUNDING).astype(precision), return_inverse=True)
     levels = _Levels.of(distinct)
 
-    def drawn(rows: slice) -> tuple[NDArray[np.int32], Floats]:
-        block = np.ascontiguousarray(probabilities[rows].T)
-        wrong = noise.shares(block.astype(np.float64)).astype(precision)
-        places = levels.up_to(_odds(wrong, block).ravel())
-        honest = np.maximum(np.subtract(block, wrong, out=wrong), _LEAST_HONEST, out=wrong)
-        return places, (honest / honest.sum(axis=0, dtype=np.float64)).ravel()
+    n, k = probabilities.shape
 
-    # How many honest rows are expected from each level up to the next, and below the lowest first of all.
+    def drawn(piece: slice) -> Floats:
+        """How many honest rows are expected from each level up to the next, and below the lowest first of all."""
+        expected = np.zeros(len(distinct) + 1)
+        for rows in blocks(piece, k):
+            block = np.ascontiguousarray(probabilities[rows].T)
+            wrong = noise.shares(block.astype(np.float64)).astype(precision)
+            places = levels.up_to(_odds(wrong, block).ravel())
+            honest = np.maximum(np.subtract(block, wrong, out=wrong), _LEAST_HONEST, out=wrong)
+            np.add.at(expected, places, (honest / honest.sum(axis=0, dtype=np.float64)).ravel())
+        return expected
+
     expected = np.zeros(len(distinct) + 1)
-    for places, honest in by_blocks(drawn, *probabilities.shape):
-        np.add.at(expected, places, honest)
+    for some in by_blocks(drawn, n, k, together=_TOGETHER):
+        expected += some
     above = np.cumsum(expected[:0:-1])[::-1]
     return np.asarray(np.clip(above[level], SMALLEST, len(odds)) / max(1, len(odds)))
 
