@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,12 +103,12 @@ def judge_labels(
     counted = ~ignore
     seen = calibrated(trace.held_out, labels)
     rates = anchor_noise(seen.likeliest[counted], seen.sure[counted], labels[counted], k)
-    odds = wrong_label_odds(seen.probabilities, labels, rates)
-    own = seen.probabilities[np.arange(n), labels]
+    odds = wrong_label_odds(seen, labels, rates)
+    own = seen.of(labels)
     if not _informed(own[counted], labels[counted]):
         return _unjudged(_ranked(scores, odds), labels)
     if trusted is None:
-        p = honest_null(odds, seen.probabilities, rates)
+        p = honest_null(odds, seen, rates)
     else:
         p = conformal_p(odds, _trusted_odds(fit, trusted, rates))
     groups = _groups(trace, seen, counted)
@@ -117,7 +116,7 @@ def judge_labels(
     flagged = np.zeros(n, dtype=bool)
     flagged[counted] = benjamini_hochberg(p[counted], FALSE_DISCOVERIES)
     # A label that the models find likelier than any other, or no less likely, is no error of the label.
-    flagged &= own < seen.probabilities[np.arange(n), seen.likeliest]
+    flagged &= own < seen.of(seen.likeliest)
     suggested = np.where(flagged, seen.likeliest, labels)
     agreed = scores["ensemble_disagreement"] > 0 if "ensemble_disagreement" in scores else None
     return Labels(
@@ -133,14 +132,14 @@ def judge_labels(
     )
 
 
-def _informed(own: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> bool:
+def _informed(own: Floats, labels: NDArray[np.int64]) -> bool:
     """Whether models foretell labels that they never saw better than the class frequencies do, beyond chance.
 
     Where they don't, sure but worthless predictions contradict every other label. `own` are the (n,) probabilities of the
     rows' labels.
     """
     frequencies = np.bincount(labels) / max(1, len(labels))
-    gain = np.log(own.astype(np.float64) + 1e-12) - np.log(frequencies[labels])
+    gain = np.log(own + 1e-12) - np.log(frequencies[labels])
     return bool(len(labels) and gain.mean() > ROUNDING + INFORMED * gain.std() / len(labels) ** 0.5)
 
 
@@ -163,7 +162,7 @@ def _unjudged(score: Floats, labels: NDArray[np.int64]) -> Labels:
 def _trusted_odds(fit: CrossFit, trusted: Dataset, rates: Floats) -> Floats:
     """The odds of trusted rows' own labels, by models that saw none of them."""
     logs = np.mean([model.predict(trusted.inputs) for model in fit.models], axis=0)
-    return wrong_label_odds(calibrated(logs, trusted.labels).probabilities, trusted.labels, rates)
+    return wrong_label_odds(calibrated(logs, trusted.labels), trusted.labels, rates)
 
 
 def _ranked(scores: Mapping[str, Floats], odds: Floats) -> Floats:

@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 Result = TypeVar("Result")
 
-# Numbers of a block: a megabyte in double precision.
-_BLOCK = 2**17
+# Numbers of a block: two megabytes in double precision.
+_BLOCK = 2**18
 # Blocks a core whose results may wait for the one before them: bounds memory.
 _AHEAD = 4
 

@@ -29,7 +29,7 @@ _ROUNDING = 1e-6
 """By which log odds that should be equal may differ."""
 _SPARSE = 0.05
 """Share of class pairs with a rate of their own up to which it pays to add them one at a time."""
-_TOGETHER = 16
+_TOGETHER = 8
 """Blocks whose expectations a thread adds up before it hands them over."""
 _CELLS_A_LEVEL = 16
 """Of the grid in which odds are placed among levels."""
@@ -37,38 +37,52 @@ _CELLS_A_LEVEL = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibrated:
-    """What predictions say once they are honest.
+    """What predictions say once they are honest. Where classes are many, probabilities are made as they are needed.
 
     Parameters
     ----------
-    probabilities : (n, k) in the precision of the predictions: where classes are many, they are large.
+    log_probabilities : (n, k), not calibrated.
+    temperature : by which they are divided.
+    scale : (n,) log of the sum of the powers of what that leaves.
     likeliest : (n,) class.
     sure : (n,) its probability, in double precision: near 1, single precision has too few numbers to rank rows by.
     """
 
-    probabilities: NDArray[Any]
+    log_probabilities: NDArray[Any]
+    temperature: float
+    scale: Floats
     likeliest: NDArray[np.intp]
     sure: Floats
 
     @classmethod
     def at(cls, temperature: float, log_probabilities: NDArray[Any]) -> "Calibrated":
         """The softmax of log-probabilities (n, k) over a temperature."""
-        n, k = log_probabilities.shape
-        probabilities = np.empty((n, k), dtype=log_probabilities.dtype)
-        likeliest, sure = np.empty(n, dtype=np.intp), np.empty(n)
 
-        def judge(rows: slice) -> None:
-            logs = np.multiply(log_probabilities[rows], 1 / temperature, dtype=np.float64)
-            likeliest[rows] = log_probabilities[rows].argmax(axis=1)
-            logs -= logs[np.arange(len(logs)), likeliest[rows], None]
-            powers = np.exp(logs, out=logs)
-            sums = powers.sum(axis=1)
-            sure[rows] = 1 / sums
-            np.divide(powers, sums[:, None], out=probabilities[rows], casting="same_kind")
+        def judge(rows: slice) -> tuple[Floats, NDArray[np.intp], Floats]:
+            logs = log_probabilities[rows] / log_probabilities.dtype.type(temperature)
+            likeliest = log_probabilities[rows].argmax(axis=1)
+            top = logs[np.arange(len(logs)), likeliest]
+            logs -= top[:, None]
+            sums = np.exp(logs, out=logs).sum(axis=1, dtype=np.float64)
+            return top + np.log(sums), likeliest, 1 / sums
 
-        for _ in by_blocks(judge, n, k):
-            pass
-        return cls(probabilities=probabilities, likeliest=likeliest, sure=sure)
+        parts = zip(*by_blocks(judge, *log_probabilities.shape), strict=True)
+        scale, likeliest, sure = map(np.concatenate, parts)
+        return cls(
+            log_probabilities=log_probabilities, temperature=temperature, scale=scale, likeliest=likeliest, sure=sure
+        )
+
+    def of(self, labels: NDArray[np.int64]) -> Floats:
+        """(n,) probabilities of one label a row."""
+        own = self.log_probabilities[np.arange(len(labels)), labels].astype(np.float64)
+        return np.asarray(np.exp(own / self.temperature - self.scale))
+
+    def by_class(self, rows: slice) -> NDArray[Any]:
+        """(k, m) probabilities of these rows, in the precision of the predictions."""
+        logs = np.ascontiguousarray(self.log_probabilities[rows].T)
+        logs = logs / logs.dtype.type(self.temperature)
+        logs -= self.scale[rows].astype(logs.dtype)
+        return np.asarray(np.exp(logs, out=logs))
 
 
 def calibrated(log_probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Calibrated:
@@ -188,12 +202,12 @@ class _WrongLabels:
         shares += self.usual @ probabilities
         return shares
 
-    def share_of(self, labels: NDArray[np.int64], probabilities: NDArray[Any]) -> Floats:
+    def share_of(self, labels: NDArray[np.int64], probabilities: Floats) -> Floats:
         """(m,) of the probability of one label a row."""
-        return np.asarray(probabilities @ self.usual + (self.others[labels] * probabilities).sum(axis=1))
+        return np.asarray(self.usual @ probabilities + (self.others[labels] * probabilities.T).sum(axis=1))
 
 
-def wrong_label_odds(probabilities: NDArray[Any], labels: NDArray[np.int64], rates: Floats) -> Floats:
+def wrong_label_odds(seen: Calibrated, labels: NDArray[np.int64], rates: Floats) -> Floats:
     """Log odds that a row's label is wrong rather than honest, (n,).
 
     Bayes: wrong labels come from a look-alike class at the anchors' rate, and all labels, wrong ones included, come at
@@ -201,20 +215,19 @@ def wrong_label_odds(probabilities: NDArray[Any], labels: NDArray[np.int64], rat
 
     Parameters
     ----------
-    probabilities : (n, k) calibrated.
     labels : (n,).
     rates : (k, k) from :func:`anchor_noise`.
     """
     noise = _WrongLabels.at(rates)
 
     def odds(rows: slice) -> Floats:
-        block, own = probabilities[rows].astype(np.float64), labels[rows]
-        return np.asarray(np.log(_odds(noise.share_of(own, block), block[np.arange(len(own)), own])))
+        block, own = seen.by_class(rows).astype(np.float64), labels[rows]
+        return np.asarray(np.log(_odds(noise.share_of(own, block), block[own, np.arange(len(own))])))
 
-    return np.concatenate(list(by_blocks(odds, *probabilities.shape)))
+    return np.concatenate(list(by_blocks(odds, *seen.log_probabilities.shape)))
 
 
-def honest_null(odds: Floats, probabilities: NDArray[Any], rates: Floats) -> Floats:
+def honest_null(odds: Floats, seen: Calibrated, rates: Floats) -> Floats:
     """(n,) p-values of the rows' own labels if all labels were honest.
 
     The null distribution is that of the odds when each row draws its label from its calibrated probabilities less the
@@ -222,26 +235,23 @@ def honest_null(odds: Floats, probabilities: NDArray[Any], rates: Floats) -> Flo
     smaller than :data:`SMALLEST` expected rows: beyond that the calibration is not to be trusted.
 
     Odds that differ by rounding alone count as equal. Shares of labels are computed in double precision and sums are
-    kept in it, all else is in the precision of the probabilities.
+    kept in it, all else is in the precision of the predictions.
 
     Parameters
     ----------
     odds : (n,) from :func:`wrong_label_odds`.
-    probabilities : (n, k) calibrated.
     rates : (k, k) from :func:`anchor_noise`.
     """
     noise = _WrongLabels.at(rates)
-    precision = probabilities.dtype
+    (n, k), precision = seen.log_probabilities.shape, seen.log_probabilities.dtype
     distinct, level = np.unique(np.exp(odds - _ROUNDING).astype(precision), return_inverse=True)
     levels = _Levels.of(distinct)
-
-    n, k = probabilities.shape
 
     def drawn(piece: slice) -> Floats:
         """How many honest rows are expected from each level up to the next, and below the lowest first of all."""
         expected = np.zeros(len(distinct) + 1)
         for rows in blocks(piece, k):
-            block = np.ascontiguousarray(probabilities[rows].T)
+            block = seen.by_class(rows)
             wrong = noise.shares(block.astype(np.float64)).astype(precision)
             places = levels.up_to(_odds(wrong, block).ravel())
             honest = np.maximum(np.subtract(block, wrong, out=wrong), _LEAST_HONEST, out=wrong)
