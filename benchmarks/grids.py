@@ -53,7 +53,7 @@ class RayWorkers:
         one, two = (statistics.median(seconds[workers]) for workers in (1, 2))
         return {
             "run": programs.record(),
-            "seconds": {str(workers): values for workers, values in seconds.items()},
+            "seconds_of_each_round": {str(workers): values for workers, values in seconds.items()},
             "figures": {
                 "one_worker_seconds": one,
                 "two_workers_seconds": two,
