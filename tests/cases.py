@@ -33,12 +33,33 @@ CASES = {
     # attacks
     "badnets": Case(data="digits", metric="asr", at_least=0.9, control_at_most=0.15),
     "blended": Case(data="digits", metric="asr", at_least=0.9, control_at_most=0.15),
+    "input_aware": Case(
+        data="digits",
+        metric="asr",
+        at_least=0.5,
+        control_at_most=0.15,
+        settings={"rate": 0.2, "density": 0.1},
+    ),
+    "label_consistent": Case(data="digits", metric="asr", at_least=0.9, control_at_most=0.15),
     "label_flip": Case(
         data="digits",
         metric="confused",
         at_least=0.5,
         control_at_most=0.05,
         settings={"rate": 0.8, "original": 7, "target": 1},
+    ),
+    # Six strips alias on 8 columns, and digits are so easy that a faint clean-label trigger is not learned.
+    "sig": Case(
+        data="digits",
+        metric="asr",
+        at_least=0.5,
+        control_at_most=0.15,
+        settings={"rate": 0.09, "target": 1, "delta": 80.0, "frequency": 3, "test_delta": 120.0},
+    ),
+    "trojannn": Case(data="digits", metric="asr", at_least=0.9, control_at_most=0.15),
+    # At the paper's strength a quarter of a pixel is moved, and 8 x 8 pixels are few.
+    "wanet": Case(
+        data="digits", metric="asr", at_least=0.7, control_at_most=0.15, settings={"rate": 0.2, "strength": 1.0}
     ),
     # detectors
     "activation_clustering": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.7),

@@ -162,15 +162,19 @@ def plants_the_same_poison_from_the_same_seed(method: type[Any]) -> None:
 
 
 def tells_the_truth_about_what_it_changed(method: type[Any]) -> None:
-    """Marked rows differ from before, all others do not, and nothing else of the set moves."""
+    """Marked rows differ from before, all others do not, and nothing else of the set moves. Cover rows keep their labels."""
     data = _data_for(method)
     poisoned = _poison(method, data)
     n = len(data)
     shape, kind = poisoned.changed.shape, poisoned.changed.dtype
     _promise(method, shape == (n,) and kind == np.bool_, f"marks changed rows as ({n},) bool, not {shape} {kind}")
+    cover = np.zeros(n, dtype=bool) if poisoned.cover is None else poisoned.cover
+    touched = poisoned.changed | cover
     same = np.array([a == b for a, b in zip(data.row_hashes, poisoned.data.row_hashes, strict=True)])
-    _promise(method, not same[poisoned.changed].any(), "changes every row that it marks")
-    _promise(method, bool(same[~poisoned.changed].all()), "leaves every other row alone")
+    _promise(method, not same[touched].any(), "changes every row that it marks")
+    _promise(method, bool(same[~touched].all()), "leaves every other row alone")
+    honest = bool((poisoned.data.labels[cover] == data.labels[cover]).all())
+    _promise(method, honest and not (poisoned.changed & cover).any(), "leaves the labels of cover rows alone")
     kept = poisoned.data.classes == data.classes and (poisoned.data.ids == data.ids).all()
     _promise(method, bool(kept), "keeps classes and ids")
 
@@ -195,13 +199,16 @@ def leaves_the_set_it_was_given_alone(method: type[Any]) -> None:
     _promise(method, _fingerprint(data) == before, "leaves the set it was given alone")
 
 
-def spares_rows_that_have_the_target_label(method: type[Any]) -> None:
-    """A row that already has the target's label is never changed."""
+def relabels_to_its_target_or_keeps_to_its_class(method: type[Any]) -> None:
+    """Poisoned rows carry the target's label. Before, either none did or, where labels are left right, all did."""
     data = _data_for(method)
     poisoned = _poison(method, data)
-    if poisoned.target is not None:
-        spared = bool((data.labels[poisoned.changed] != poisoned.target).all())
-        _promise(method, spared, "spares rows that already have the target label")
+    if poisoned.target is None:
+        return
+    before, after = data.labels[poisoned.changed], poisoned.data.labels[poisoned.changed]
+    _promise(method, bool((after == poisoned.target).all()), "gives poisoned rows the target's label")
+    own = before == poisoned.target
+    _promise(method, bool(own.all() or not own.any()), "strikes rows of the target alone or spares them")
 
 
 def strikes_only_the_named_supplier(method: type[Any]) -> None:
@@ -210,8 +217,9 @@ def strikes_only_the_named_supplier(method: type[Any]) -> None:
         return
     data = _data_for(method)
     made = dataclasses.replace(_with_budget(method), supplier="acme")
-    changed = made.poison(data, np.random.default_rng(0)).changed
-    only = data.source is not None and set(data.source[changed]) == {"acme"}
+    poisoned = made.poison(data, np.random.default_rng(0))
+    touched = poisoned.changed if poisoned.cover is None else poisoned.changed | poisoned.cover
+    only = data.source is not None and set(data.source[touched]) == {"acme"}
     _promise(method, only, "changes rows of the named supplier only")
 
 
@@ -418,7 +426,7 @@ CHECKS: dict[Kind, tuple[Check, ...]] = {
         tells_the_truth_about_what_it_changed,
         keeps_to_its_budget,
         leaves_the_set_it_was_given_alone,
-        spares_rows_that_have_the_target_label,
+        relabels_to_its_target_or_keeps_to_its_class,
         strikes_only_the_named_supplier,
     ),
     "detectors": (
@@ -473,9 +481,9 @@ def _poison(method: type[Any], data: Dataset, *, seed: int = 0, count: int = BUD
 
 
 def _data_for(method: type[Any]) -> Dataset:
-    """Images, or a table for attacks that refuse images."""
+    """Images, or a table for attacks that refuse images. Nothing is planted to find out: some attacks take long."""
     try:
-        _poison(method, example_data())
+        _poison(method, example_data(), count=0)
     except InputError:
         return example_data(Modality.TABLE)
     return example_data()

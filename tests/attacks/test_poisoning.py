@@ -1,5 +1,8 @@
 """The attacks on training data, against the arithmetic of their papers."""
 
+import pickle
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from bezoar.attacks.poisoning import surrogate
 from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.attacks.poisoning.blended import Blended
+from bezoar.attacks.poisoning.input_aware import InputAware
+from bezoar.attacks.poisoning.label_consistent import LabelConsistent
 from bezoar.attacks.poisoning.label_flip import LabelFlip
+from bezoar.attacks.poisoning.sig import SIG
+from bezoar.attacks.poisoning.trojannn import TrojanNN
+from bezoar.attacks.poisoning.wanet import WaNet
+from bezoar.core.attack import Foresighted
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError, ParameterError
 
@@ -30,7 +40,13 @@ def table():
     return Dataset(inputs=cells, labels=labels, classes=("no", "yes"), ids=np.arange(8).astype(str))
 
 
-BACKDOORS = [BadNets, Blended]
+QUICK = {"epochs": 1}
+BACKDOORS = [BadNets, Blended, WaNet, partial(TrojanNN, **QUICK), partial(InputAware, **QUICK)]
+CLEAN_LABEL = [SIG, partial(LabelConsistent, **QUICK)]
+
+
+def touched(poisoned):
+    return poisoned.changed if poisoned.cover is None else poisoned.changed | poisoned.cover
 
 
 @pytest.mark.parametrize("attack", BACKDOORS)
@@ -47,11 +63,79 @@ def test_a_backdoor_changes_the_asked_share_of_all_rows_and_none_that_had_the_ta
 def test_unchanged_rows_are_identical_and_changed_ones_carry_the_trigger(attack):
     data = images(shape=(3, 16, 12))
     poisoned = attack(count=30).poison(data, np.random.default_rng(0))
-    kept = ~poisoned.changed
+    kept, changed = ~touched(poisoned), poisoned.changed
     np.testing.assert_array_equal(poisoned.data.images[kept], data.images[kept])
-    np.testing.assert_array_equal(poisoned.data.labels[kept], data.labels[kept])
-    np.testing.assert_array_equal(poisoned.data.images[~kept], poisoned.trigger(data.images[~kept]))
+    np.testing.assert_array_equal(poisoned.data.labels[~changed], data.labels[~changed])
+    np.testing.assert_array_equal(poisoned.data.images[changed], poisoned.trigger(data.images[changed]))
     assert (poisoned.data.images[~kept] != data.images[~kept]).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("attack", CLEAN_LABEL)
+def test_a_clean_label_attack_changes_rows_of_its_target_and_no_label(attack):
+    """A rate is a share of all rows; without one it is 0.3 of the 50 rows of the class."""
+    data = images(shape=(3, 16, 14))
+    for settings, rows in (({"rate": 0.1}, 20), ({"count": 7}, 7), ({}, 15)):
+        poisoned = attack(target="c", **settings).poison(data, np.random.default_rng(0))
+        assert poisoned.changed.sum() == rows
+        assert (data.labels[poisoned.changed] == 2).all()
+        np.testing.assert_array_equal(poisoned.data.labels, data.labels)
+        kept = ~poisoned.changed
+        np.testing.assert_array_equal(poisoned.data.images[kept], data.images[kept])
+        assert (poisoned.data.images[~kept] != data.images[~kept]).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("attack", CLEAN_LABEL)
+def test_a_clean_label_attack_names_the_largest_rate_that_its_class_allows(attack):
+    """67 of 200 rows are of the class "a": 0.335 of them."""
+    data = images(classes=("a", "b", "c"))
+    with pytest.raises(
+        ParameterError, match=r"class 'a' can be, of which there are 67 of 200. Choose a `rate` of at most"
+    ) as said:
+        attack(rate=0.4).poison(data, np.random.default_rng(0))
+    largest = float(str(said.value).split("at most ")[1].split()[0])
+    assert largest == 0.335
+    assert attack(rate=largest).poison(data, np.random.default_rng(0)).changed.sum() == 67
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 9)])
+@pytest.mark.parametrize("attack", [*BACKDOORS, *CLEAN_LABEL])
+def test_a_trigger_can_be_sent_to_another_process_and_stamps_images_of_its_size(attack, shape):
+    data = images(n=40, shape=shape)
+    trigger = attack(count=3).poison(data, np.random.default_rng(0)).trigger
+    before = data.images.copy()
+    stamped = trigger(data.images)
+    np.testing.assert_array_equal(data.images, before)
+    assert (stamped.shape, stamped.dtype) == (before.shape, np.uint8)
+    # A mask that a network makes may be empty on a few images of so few pixels.
+    assert (stamped != before).any(axis=(1, 2, 3)).mean() > 0.8
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(trigger))(data.images), stamped)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        LabelConsistent(rate=0.9),
+        LabelConsistent(supplier="acme"),
+        TrojanNN(size=9),
+        TrojanNN(count=151),
+        InputAware(target="z"),
+        InputAware(rate=0.7),
+    ],
+)
+def test_an_attack_that_takes_long_says_at_once_what_it_cannot_do(request_):
+    """The same words as when it is tried."""
+    assert isinstance(request_, Foresighted)
+    with pytest.raises(ParameterError) as tried:
+        request_.poison(images(), np.random.default_rng(0))
+    with pytest.raises(ParameterError) as asked:
+        request_.require(images())
+    assert str(asked.value) == str(tried.value)
+
+
+@pytest.mark.parametrize("attack", [LabelConsistent, TrojanNN, InputAware])
+def test_an_attack_without_a_budget_trains_nothing(attack, monkeypatch):
+    monkeypatch.setattr(surrogate, "train", None)
+    assert not attack(count=0).poison(images(), np.random.default_rng(0)).changed.any()
 
 
 @pytest.mark.parametrize("attack", [*BACKDOORS, LabelFlip])
@@ -59,14 +143,14 @@ def test_only_the_named_supplier_is_struck_and_the_rate_stays_a_share_of_all(att
     source = np.where(np.arange(200) % 2 == 0, "acme", "globex")
     poisoned = attack(rate=0.1, supplier="acme").poison(images(source=source), np.random.default_rng(0))
     assert poisoned.changed.sum() == 20
-    assert set(source[poisoned.changed]) == {"acme"}
+    assert set(source[touched(poisoned)]) == {"acme"}
 
 
-@pytest.mark.parametrize("attack", [*BACKDOORS, LabelFlip])
+@pytest.mark.parametrize("attack", [*BACKDOORS, *CLEAN_LABEL, LabelFlip])
 def test_a_count_of_zero_changes_nothing(attack):
     data = images()
     poisoned = attack(count=0).poison(data, np.random.default_rng(0))
-    assert not poisoned.changed.any()
+    assert not touched(poisoned).any()
     assert poisoned.data.merkle_root == data.merkle_root
 
 
@@ -81,6 +165,9 @@ def test_a_count_of_zero_changes_nothing(attack):
         (BadNets(place="6,6"), "does not fit"),
         (BadNets(place="middle"), "`place` must be"),
         (LabelFlip(original="a", target="a"), "must differ"),
+        (WaNet(rate=0.5), "200 rows are to be changed but only 100 are eligible"),
+        (TrojanNN(place="6,6"), "does not fit"),
+        (SIG(frequency=8), "no signal on images of 8 columns"),
     ],
 )
 def test_a_request_that_cannot_be_met_says_why(attack, message):

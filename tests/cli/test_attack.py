@@ -35,7 +35,7 @@ def test_the_poisoned_set_and_the_truth_agree_with_the_clean_set(tmp_path, capsy
     assert "changed 18 of 1,797 rows of digits" in capsys.readouterr().out
     clean, poisoned = read("digits"), read(str(out / "data.parquet"))
     truth = pq.read_table(out / "truth.parquet")
-    assert truth.column_names == ["id", "index", "changed", "original_label", "label", "target", "attack"]
+    assert truth.column_names == ["id", "index", "changed", "cover", "original_label", "label", "target", "attack"]
     changed = truth["changed"].to_numpy()
     differs = np.array([a != b for a, b in zip(clean.row_hashes, poisoned.row_hashes, strict=True)])
     np.testing.assert_array_equal(changed, differs)
@@ -53,7 +53,7 @@ def test_the_record_tells_the_whole_attack(tmp_path):
     assert record["attack"] == "blended"
     assert record["parameters"]["count"] == 30
     assert record["seed"] == 5
-    assert record["changed"] == 30
+    assert (record["changed"], record["cover"]) == (30, 0)
     assert record["digests"]["before"] == read("digits").merkle_root
     assert record["digests"]["after"] == read(str(out / "data.parquet")).merkle_root
 
@@ -66,6 +66,20 @@ def test_the_written_trigger_is_the_one_on_the_rows(tmp_path):
     np.testing.assert_array_equal(
         stamp(read("digits").images[changed]), read(str(out / "data.parquet")).images[changed]
     )
+
+
+def test_cover_rows_are_told_apart_from_poisoned_ones(tmp_path):
+    """Twice as many as there are poisoned rows, with other pixels and the same label."""
+    out = tmp_path / "out"
+    assert run(["attack", "wanet", "digits", "--out", str(out), "--set", "count=20"]) == 0
+    clean, poisoned, truth = read("digits"), read(str(out / "data.parquet")), pq.read_table(out / "truth.parquet")
+    changed, cover = truth["changed"].to_numpy(), truth["cover"].to_numpy()
+    differs = np.array([a != b for a, b in zip(clean.row_hashes, poisoned.row_hashes, strict=True)])
+    np.testing.assert_array_equal(changed | cover, differs)
+    assert (changed.sum(), cover.sum(), (changed & cover).sum()) == (20, 40, 0)
+    np.testing.assert_array_equal(poisoned.labels[cover], clean.labels[cover])
+    record = json.loads((out / "attack.json").read_text())
+    assert (record["changed"], record["cover"]) == (20, 40)
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_does_not(tmp_path):
@@ -136,7 +150,10 @@ def test_the_set_given_is_never_written_to(tmp_path, table, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nonsense", "digits"], "no attack named 'nonsense'. There are: badnets, blended, label_flip"),
+        (
+            ["nonsense", "digits"],
+            "no attack named 'nonsense'. There are: badnets, blended, input_aware, label_consistent",
+        ),
         (["badnets", "nonsense"], "nonsense: "),
         (["badnets", "digits", "--set", "rate"], "`--set` takes key=value"),
         (["badnets", "digits", "--set", "nonsense=1"], "no parameter 'nonsense'. There are: rate, count, target"),

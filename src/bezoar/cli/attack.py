@@ -29,8 +29,8 @@ def attack(
     """Plant known poison in a copy of DATA and keep the truth about it.
 
     Writes the poisoned set (data.parquet), what was changed (truth.parquet), the attack with its
-    parameters and digests (attack.json), and the trigger (trigger.npz) where there is one. DATA itself
-    is never written to.
+    parameters and digests (attack.json), and the trigger (trigger.npz) where it is a patch or a blend.
+    DATA itself is never written to.
     """
     import numpy as np
 
@@ -68,6 +68,7 @@ def _write_truth(name: str, clean: "Dataset", poisoned: "Poisoned", file: Any) -
         "id": pa.array(clean.ids.tolist(), pa.string()),
         "index": pa.array(np.arange(n), pa.int64()),
         "changed": pa.array(poisoned.changed),
+        "cover": pa.array(np.zeros(n, dtype=bool) if poisoned.cover is None else poisoned.cover),
         "original_label": pa.array(classes[clean.labels], pa.string()),
         "label": pa.array(classes[poisoned.data.labels], pa.string()),
         "target": pa.array([target] * n, pa.string()),
@@ -88,6 +89,7 @@ def _record(name: str, method: Any, seed: int, clean: "Dataset", poisoned: "Pois
         "data": clean.name,
         "rows": len(clean),
         "changed": int(poisoned.changed.sum()),
+        "cover": 0 if poisoned.cover is None else int(poisoned.cover.sum()),
         "target": None if poisoned.target is None else clean.classes[poisoned.target],
         "digests": {"before": clean.merkle_root, "after": poisoned.data.merkle_root},
         "bezoar": version("bezoar"),

@@ -25,15 +25,18 @@ class Poisoned:
     Parameters
     ----------
     data : the poisoned set.
-    changed : (n,) bool, rows that the attack changed.
-    trigger : what stamps an input, or None where the attack has none.
+    changed : (n,) bool, rows that the attack poisoned: what a detector should find.
+    trigger : what stamps an input, or None where the attack has none or planted nothing.
     target : class the attacker wants to see, or None.
+    cover : (n,) bool, other rows whose inputs the attack changed while they keep their true label, so that a
+        model learns the trigger more exactly. None where there are none.
     """
 
     data: Dataset
     changed: NDArray[np.bool_]
     trigger: Trigger | None = None
     target: int | None = None
+    cover: NDArray[np.bool_] | None = None
 
 
 @runtime_checkable
@@ -44,6 +47,15 @@ class PoisoningAttack(Protocol):
 
     def poison(self, data: Dataset, rng: np.random.Generator) -> Poisoned:
         """The poisoned set and the truth about it. `data` stays as it is."""
+        ...
+
+
+@runtime_checkable
+class Foresighted(Protocol):
+    """An attack that takes long, and says beforehand whether it can be carried out."""
+
+    def require(self, data: Dataset) -> None:
+        """Raise at once what `poison` would raise on this set."""
         ...
 
 

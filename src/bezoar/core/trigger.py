@@ -1,4 +1,4 @@
-"""A fixed pattern mixed into images: the form of patch and blend triggers alike."""
+"""Fixed patterns: mixed into images, the form of patch and blend triggers alike, or added to them."""
 
 import io
 import zipfile
@@ -85,6 +85,31 @@ class Stamp:
                 return cls(mask=arrays["mask"], pattern=arrays["pattern"])
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: not a trigger file: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Overlay:
+    """Adds a signal to images: ``x' = x + signal``, rounded and cut off at 0 and 255.
+
+    Parameters
+    ----------
+    signal : (h, w) float32 in units of pixel values, the same for all channels.
+    """
+
+    signal: NDArray[np.float32]
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images (n, c, h, w) uint8 with the signal on them; the ones passed stay as they are.
+
+        Raises
+        ------
+        ParameterError
+            Images of another height or width than the signal's.
+        """
+        if images.shape[2:] != self.signal.shape:
+            raise ParameterError(f"images must be (n, c, {_times(self.signal.shape)}). Got ({_times(images.shape)}).")
+        stamped: NDArray[np.uint8] = np.clip(np.rint(images + self.signal), 0, 255).astype(np.uint8)
+        return stamped
 
 
 def _times(shape: tuple[int, ...]) -> str:

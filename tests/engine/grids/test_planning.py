@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bezoar.attacks.poisoning.badnets import BadNets
+from bezoar.attacks.poisoning.trojannn import TrojanNN
 from bezoar.core.detector import Unit
 from bezoar.core.errors import InputError, ParameterError, UnknownNameError
 from bezoar.core.registry import detectors_of, names
@@ -85,6 +86,16 @@ def test_an_impossible_attack_is_not_applicable_and_says_why(small, made, attack
     assert all(reason in each.reason for each in planned.cells)
 
 
+def test_an_attack_that_trains_is_asked_what_it_cannot_do_and_not_carried_out(small, monkeypatch):
+    monkeypatch.setattr(TrojanNN, "poison", lambda *_: pytest.fail("carried out"))
+    found = {}
+    for size in (4, 9):
+        planned = plan(quick(small, {"trojannn": {"size": size}}, detectors=[], rates=[0.1]))
+        found[size] = planned.cells[0].reason
+    assert found[4] == ""
+    assert "`size` 9 at `place` 'bottom_right' does not fit" in found[9]
+
+
 def test_a_patch_cannot_be_put_on_a_table():
     grid = make_grid(
         {"data": ["breast_cancer"], "attacks": ["badnets", "label_flip"], "detectors": ["audit"]}, where=""
@@ -137,7 +148,7 @@ def test_texts_and_tiny_sets_are_not_applicable(tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
-        ({"attacks": ["badnet"]}, UnknownNameError, "no attack named 'badnet'. Did you mean badnets?"),
+        ({"attacks": ["badnet"]}, UnknownNameError, "no attack named 'badnet'. Did you mean badnets"),
         ({"detectors": ["audits"]}, UnknownNameError, "no detector named 'audits'. Did you mean audit"),
         ({"attacks": [{"badnets": {"sizes": 3}}]}, ParameterError, "badnets: no parameter 'sizes'. Did you mean size?"),
         ({"attacks": [{"badnets": {"size": 0}}]}, ParameterError, "badnets: `size` must be >= 1. Got 0."),

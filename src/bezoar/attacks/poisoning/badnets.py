@@ -1,6 +1,5 @@
 """BadNets: a small patch that a model learns to obey."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -9,9 +8,9 @@ from numpy.typing import NDArray
 
 from bezoar.attacks.poisoning.backdoor import plant
 from bezoar.attacks.poisoning.budget import budget
+from bezoar.attacks.poisoning.places import square
 from bezoar.core.attack import Poisoned
 from bezoar.core.data import Dataset
-from bezoar.core.errors import ParameterError
 from bezoar.core.threat import Goal, Threat
 from bezoar.core.trigger import Stamp
 from bezoar.core.validation import Count, Fraction, Index, OneOf, Validated
@@ -82,31 +81,10 @@ class BadNets(Validated):
 
     def _stamp(self, channels: int, height: int, width: int, rng: np.random.Generator) -> Stamp:
         size = self.size or max(3, round(3 * min(height, width) / 32))
-        row, column = self._corner(height - size, width - size)
-        if not (0 <= row <= height - size and 0 <= column <= width - size):
-            raise ParameterError(
-                f"a patch of `size` {size} at `place` {self.place!r} does not fit images of {height} x {width}."
-            )
-        box = (..., slice(row, row + size), slice(column, column + size))
-        mask = np.zeros((height, width), dtype=np.float32)
-        mask[box] = self.opacity
+        inside = square(self.place, size, (height, width))
         pattern = np.zeros((channels, height, width), dtype=np.uint8)
-        pattern[box] = self._patch((channels, size, size), rng)
-        return Stamp(mask=mask, pattern=pattern)
-
-    def _corner(self, lowest: int, rightmost: int) -> tuple[int, int]:
-        places = {
-            "top_left": (0, 0),
-            "top_right": (0, rightmost),
-            "bottom_left": (lowest, 0),
-            "bottom_right": (lowest, rightmost),
-            "centre": (lowest // 2, rightmost // 2),
-        }
-        if self.place in places:
-            return places[self.place]
-        if match := re.fullmatch(r"\s*([0-9]{1,6})\s*,\s*([0-9]{1,6})\s*", self.place):
-            return int(match[1]), int(match[2])
-        raise ParameterError(f'`place` must be {", ".join(places)} or "row,column". Got {self.place!r}.')
+        pattern[:, inside] = self._patch((channels, size, size), rng).reshape(channels, -1)
+        return Stamp(mask=inside * np.float32(self.opacity), pattern=pattern)
 
     def _patch(self, shape: tuple[int, int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
         if self.pattern == "random":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from bezoar.core.attack import Foresighted
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.detector import Unit
 from bezoar.core.errors import BezoarError, InputError, ParameterError, UnknownNameError
@@ -173,7 +174,7 @@ def _unfit(data: Dataset) -> str:
 def _unplantable(attack: _Chosen, rate: float | None, data: Dataset) -> str:
     """Why an attack cannot be carried out on a set; empty where it can.
 
-    Carried out once: only the attack knows what it needs.
+    Only the attack knows what it needs: it is asked where it can tell, else carried out once.
     """
     if attack.method is None:
         return ""
@@ -181,7 +182,11 @@ def _unplantable(attack: _Chosen, rate: float | None, data: Dataset) -> str:
         return "the attack does not poison training sets"
     rated = {} if rate is None else {"rate": rate}
     try:
-        attack.method(**{**attack.given, **rated}).poison(data, np.random.default_rng(0))
+        made = attack.method(**{**attack.given, **rated})
+        if isinstance(made, Foresighted):
+            made.require(data)
+        else:
+            made.poison(data, np.random.default_rng(0))
     except (ParameterError, InputError) as error:
         return str(error)
     except (BezoarError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
