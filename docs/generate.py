@@ -28,7 +28,10 @@ TITLES = {
 }
 SURFACES = {
     "attacks": "`bezoar attack NAME DATA --out DIR --set key=value` plants these.",
-    "detectors": "Each gives every row a score, higher always more suspicious. An audit runs those that fit the data.",
+    "detectors": (
+        "Each gives every row of a set, every class of a model or every input at run time a score, higher always more "
+        "suspicious. An audit runs those that fit what is audited; inputs are watched by a [monitor](../models.md)."
+    ),
     "mitigations": "`bezoar repair NAME SUBJECT --out DIR` applies these. The set that was audited is never written to.",
 }
 EXITS = (

@@ -10,7 +10,8 @@ class Case:
 
     Parameters
     ----------
-    data : "digits" (1,797 images, trained on) or "planted" (`bezoar.checks.planted_trace`).
+    data : "digits" (1,797 images, trained on), "large digits" (the same at 28 x 28) or "planted"
+        (`bezoar.checks.planted_trace`).
     metric : "asr" (share of stamped held-out rows of other classes that are taken for the target), "confused" (share of
         held-out rows of the struck class that are taken for the target), "auroc", "repaired" (share of the flagged
         rows that are gone or carry their true label), or "lead" (how far a score of the target moves ahead of the
@@ -18,7 +19,7 @@ class Case:
     at_least : what the method must reach.
     control_at_most : what the same measure may reach where nothing was planted.
     settings : parameters of the method.
-    attack : what backdoored the model that is looked at, with whole-number settings where it has any: "badnets size=2".
+    attack : what backdoored the model that is looked at, with settings where it has any: "badnets size=2".
     """
 
     data: str
@@ -28,6 +29,8 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     attack: str = ""
 
+
+PATCH = "badnets size=4 pattern=checkerboard"
 
 CASES = {
     # attacks
@@ -77,6 +80,14 @@ CASES = {
     "universal_perturbation": Case(
         data="digits", metric="lead", at_least=0.5, control_at_most=0.5, attack="blended", settings={"steps": 150}
     ),
+    # detectors of inputs
+    "bad_expert": Case(data="large digits", metric="auroc", at_least=0.95, control_at_most=0.6, attack=PATCH),
+    "beatrix": Case(data="large digits", metric="auroc", at_least=0.9, control_at_most=0.6, attack=PATCH),
+    "ibd_psc": Case(data="large digits", metric="auroc", at_least=0.6, control_at_most=0.6, attack=PATCH),
+    "layer_disagreement": Case(data="large digits", metric="auroc", at_least=0.95, control_at_most=0.6, attack=PATCH),
+    "scale_up": Case(data="large digits", metric="auroc", at_least=0.8, control_at_most=0.6, attack=PATCH),
+    "strip": Case(data="large digits", metric="auroc", at_least=0.9, control_at_most=0.6, attack=PATCH),
+    "teco": Case(data="large digits", metric="auroc", at_least=0.9, control_at_most=0.6, attack=PATCH),
     # mitigations
     "filter": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),
     "quarantine": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),

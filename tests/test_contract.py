@@ -70,9 +70,14 @@ def model_of(name):
 
 @cache
 def attacked(name):
-    name, *numbers = name.split()
-    settings = CASES[name].settings | {key: int(number) for key, number in (each.split("=") for each in numbers)}
-    return lookup("attacks", name)(**settings).poison(digits()[0], np.random.default_rng(0))
+    return attack(name).poison(digits()[0], np.random.default_rng(0))
+
+
+def attack(named):
+    """The attack of a case, with the settings that stand behind its name."""
+    name, *settings = named.split()
+    given = {key: int(value) if value.isdigit() else value for key, value in (each.split("=") for each in settings)}
+    return lookup("attacks", name)(**CASES[name].settings | given)
 
 
 def reached(name, model):
@@ -157,6 +162,41 @@ def test_detector_of_models_moves_the_target_of_a_backdoor_and_no_class_of_a_cle
     assert target == attacked(case.attack).target
     assert reached >= case.at_least
     assert lead(name, "clean again")[0] <= case.control_at_most
+
+
+@cache
+def large_digits():
+    """The same digits at 28 x 28, each pixel nine times in a frame of two: what is laid over 8 x 8 pixels hides all of them."""
+    return tuple(
+        dataclasses.replace(
+            part, inputs=np.pad(np.kron(part.images, np.ones((3, 3), np.uint8)), [(0, 0)] * 2 + [(2, 2)] * 2)
+        )
+        for part in digits()
+    )
+
+
+@cache
+def watched(named):
+    """A small net trained on large digits that the attack poisoned, open, with the attack's trigger and target."""
+    poisoned = attack(named).poison(large_digits()[0], np.random.default_rng(0))
+    recipe, generator = Recipe(epochs=6, batch_size=64), torch.Generator().manual_seed(0)
+    model, _ = train(poisoned.data.images, poisoned.data.labels, len(poisoned.data.classes), recipe, generator)
+    return opened(model), poisoned.trigger, poisoned.target
+
+
+@pytest.mark.parametrize("name", named("input_detectors"))
+def test_detector_of_inputs_tells_stamped_from_clean_ones(name):
+    """The control scores two halves of clean inputs: chance is 0.5."""
+    case, held_out = CASES[name], large_digits()[1]
+    box, trigger, target = watched(case.attack)
+    suspect = Suspect(model=box, clean=held_out.images[:200], labels=held_out.labels[:200])
+    detector = lookup("detectors", name)(**case.settings)
+    scorer = detector.scorer(box, detector.fit(suspect, np.random.default_rng(0)))
+    rest = held_out.images[200:]
+    stamped = trigger(rest[held_out.labels[200:] != target])
+    scores = scorer(np.concatenate([rest, stamped]))
+    assert auroc(scores, np.arange(len(scores)) >= len(rest)) >= case.at_least
+    assert auroc(scores[: len(rest)], np.arange(len(rest)) % 2 == 0) <= case.control_at_most
 
 
 def broken(base, **attributes):

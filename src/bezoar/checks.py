@@ -29,7 +29,7 @@ from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.core import digest
 from bezoar.core.attack import Poisoned
 from bezoar.core.data import Dataset, Modality, take_inputs
-from bezoar.core.detector import Gathering, Inspection, ModelDetector, Need, Scope, Suspect, Unit, scope_of
+from bezoar.core.detector import Gathering, Inspection, Learned, ModelDetector, Need, Scope, Suspect, Unit, scope_of
 from bezoar.core.errors import ContractError, InputError
 from bezoar.core.mitigation import Subject, Suspicion
 from bezoar.core.registry import Group
@@ -416,8 +416,74 @@ def leaves_the_model_alone(method: type[Any]) -> None:
     _promise(method, _look(method, 0)[1], "leaves the model it was given alone")
 
 
+# Inputs of a model
+
+
+def _learned(method: Any, seed: int = 0) -> Learned:
+    learned: Learned = method().fit(_suspect(), np.random.default_rng(seed))
+    return learned
+
+
+def learns_numbers_that_can_be_written_down(method: type[Any]) -> None:
+    """Arrays of numbers, the same from the same generator, in the order that numpy writes them."""
+    first, again = _learned(method), _learned(method)
+    plain = all(isinstance(value, np.ndarray) and value.dtype.kind in "biuf" for value in first.values())
+    _promise(method, plain, "learns arrays of numbers")
+    same = all(np.array_equal(first[name], again[name]) for name in first) and set(first) == set(again)
+    _promise(method, same, "repeats itself from the same generator")
+
+
+def scores_every_input_with_a_finite_number(method: type[Any]) -> None:
+    """(n,) float64 without NaN or infinity, none for no inputs."""
+    scorer = method().scorer(planted_model(), _learned(method))
+    images = example_data(seed=2).images[100:137]
+    before = images.copy()
+    scores = scorer(images)
+    _promise(method, scores.shape == (37,) and scores.dtype == np.float64, "gives (37,) float64 scores for 37 inputs")
+    _promise(method, bool(np.isfinite(scores).all()), "gives finite scores")
+    _promise(method, scorer(images[:0]).shape == (0,), "gives no scores for no inputs")
+    _promise(method, np.array_equal(images, before), "leaves the inputs alone")
+
+
+def scores_an_input_alone_as_among_others(method: type[Any]) -> None:
+    """Up to the rounding of arithmetic in half precision."""
+    scorer = method().scorer(planted_model(), _learned(method))
+    images = example_data(seed=2).images[100:160]
+    scores = scorer(images)
+    alone = np.concatenate([scorer(images[index : index + 1]) for index in range(5)])
+    close = np.abs(alone - scores[:5]).max() <= 0.1 * max(1.0, float(np.ptp(scores)))
+    _promise(method, bool(close), "scores an input alone as among others")
+
+
+def passes_as_many_pictures_as_it_says(method: type[Any]) -> None:
+    """Its `passes` are what scoring an input costs, in pictures through a network."""
+    counted, box, n = [0], planted_model(), 30
+    scorer = method().scorer(box, _learned(method))
+
+    def count(layer: torch.nn.Module, arguments: tuple[Any, ...], out: torch.Tensor) -> None:
+        if isinstance(layer, torch.nn.Linear) and out.shape[-1] == box.classes:
+            counted[0] += len(out)
+
+    hook = torch.nn.modules.module.register_module_forward_hook(count)
+    try:
+        scorer(example_data(seed=2).images[100 : 100 + n])
+    finally:
+        hook.remove()
+    _promise(method, counted[0] <= n * method().passes, "passes no more pictures than its `passes`")
+
+
+def leaves_a_fitted_model_alone(method: type[Any]) -> None:
+    """Weights, layers, predictions and inputs are the same after fitting and scoring."""
+    suspect, box = _suspect(), planted_model()
+    before, predicted, inputs = _weights(box), box.predict(suspect.clean), suspect.clean.copy()
+    learned = method().fit(suspect, np.random.default_rng(0))
+    method().scorer(box, learned)(suspect.clean[:8])
+    same = _weights(box) == before and np.array_equal(box.predict(suspect.clean), predicted)
+    _promise(method, same and np.array_equal(suspect.clean, inputs), "leaves the model it was given alone")
+
+
 _EVERY = (is_a_documented_frozen_dataclass, survives_pickling)
-Kind = Literal["attacks", "detectors", "model_detectors", "mitigations"]
+Kind = Literal["attacks", "detectors", "model_detectors", "input_detectors", "mitigations"]
 CHECKS: dict[Kind, tuple[Check, ...]] = {
     "attacks": (
         *_EVERY,
@@ -453,13 +519,22 @@ CHECKS: dict[Kind, tuple[Check, ...]] = {
         recovers_triggers_that_stamp_images,
         leaves_the_model_alone,
     ),
+    "input_detectors": (
+        *_EVERY,
+        learns_numbers_that_can_be_written_down,
+        scores_every_input_with_a_finite_number,
+        scores_an_input_alone_as_among_others,
+        passes_as_many_pictures_as_it_says,
+        leaves_a_fitted_model_alone,
+    ),
 }
 """The checks of each kind of method; "detectors" score rows."""
 
 
 def kind_of(group: Group, method: type[Any]) -> Kind:
     """Which checks are for a method."""
-    return "model_detectors" if getattr(method, "unit", None) is Unit.MODEL else group
+    units: dict[Unit | None, Kind] = {Unit.MODEL: "model_detectors", Unit.INPUT: "input_detectors"}
+    return units.get(getattr(method, "unit", None), group) if group == "detectors" else group
 
 
 def _promise(method: type[Any], kept: bool, promise: str) -> None:

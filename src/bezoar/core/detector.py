@@ -1,9 +1,9 @@
 """What a detector is: a score per unit, higher always more suspicious."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,4 +118,30 @@ class ModelDetector(Protocol):
 
     def inspect(self, suspect: Suspect, rng: np.random.Generator) -> Inspection:
         """A score for each class. The same generator gives the same scores on the same machine."""
+        ...
+
+
+Learned = Mapping[str, NDArray[Any]]
+"""What a detector of inputs learned, by name: numbers only, so that it can be written to a file and read back."""
+Scorer = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+"""Inputs (n, c, h, w) uint8 to scores (n,), finite, higher is more suspicious. Equal inputs have equal scores."""
+
+
+@runtime_checkable
+class InputDetector(Protocol):
+    """Scores inputs of a model at run time."""
+
+    unit: ClassVar[Unit]
+
+    @property
+    def passes(self) -> int:
+        """How many pictures are passed through a network for each input."""
+        ...
+
+    def fit(self, suspect: Suspect, rng: np.random.Generator) -> Learned:
+        """What scoring needs to know of this model and its clean inputs. The same generator gives the same numbers."""
+        ...
+
+    def scorer(self, model: HasGradients, learned: Learned) -> Scorer:
+        """What scores inputs of the model that was fitted, which stays as it is."""
         ...

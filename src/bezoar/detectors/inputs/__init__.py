@@ -1,0 +1,1 @@
+"""Detectors that score inputs as a model meets them."""

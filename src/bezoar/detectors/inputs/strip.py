@@ -1,0 +1,63 @@
+"""STRIP: inputs whose prediction survives other pictures laid over them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bezoar.core.detector import Learned, Scorer, Suspect, Unit
+from bezoar.core.model import HasGradients
+from bezoar.core.validation import Count, Fraction, Validated
+from bezoar.detectors.inputs.passing import by_batches, device_of
+from bezoar.learn.white_box import pixels_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip(Validated):
+    """How sure the model stays of an input when clean pictures are laid over it.
+
+    A trigger forces its class whatever else is in the picture; honest content is drowned by the other picture.
+
+    Known limits: triggers that the overlay breaks (faint blends, warps), and models that are sure of anything.
+    Departures from the paper: the same overlays for every input, so that equal inputs have equal scores; pictures are
+    mixed by weight, where the paper adds them up; entropy in nats.
+
+    Parameters
+    ----------
+    overlays : clean pictures laid over each input, one pass each. The paper uses 100.
+    weight : of the overlay, in (0, 1].
+
+    References
+    ----------
+    Gao et al., "STRIP: a defence against trojan attacks on deep neural networks", ACSAC 2019, equations 3 and 4.
+    """
+
+    overlays: Count = 10
+    weight: Fraction = 0.5
+
+    unit: ClassVar[Unit] = Unit.INPUT
+
+    @property
+    def passes(self) -> int:
+        """One for each overlay."""
+        return self.overlays
+
+    def fit(self, suspect: Suspect, rng: np.random.Generator) -> Learned:
+        """The overlays."""
+        n = len(suspect.clean)
+        return {"overlays": suspect.clean[rng.choice(n, self.overlays, replace=n < self.overlays)]}
+
+    def scorer(self, model: HasGradients, learned: Learned) -> Scorer:
+        """Minus the mean entropy over the classes of the predictions under all overlays, in nats."""
+        device = device_of(model)
+        over = pixels_of(learned["overlays"], device)
+
+        def score(pixels: Tensor) -> Tensor:
+            mixed = (1 - self.weight) * pixels[:, None] + self.weight * over[None]
+            log_p = torch.log_softmax(model.logits(mixed.flatten(0, 1)), dim=1)
+            entropy = -(log_p.exp() * log_p).sum(1)
+            return -entropy.view(len(pixels), len(over)).mean(1)
+
+        return by_batches(score, device, passes=self.passes)
