@@ -54,6 +54,8 @@ for _name, _module, _attribute in (
     ("bench", "bench", "app"),
     ("calibrate", "calibrate", "calibrate"),
     ("manifest", "manifest", "app"),
+    ("sign", "signing", "sign"),
+    ("verify", "signing", "verify"),
     ("explain", "explain", "explain"),
     ("list", "listing", "listing"),
 ):

@@ -147,7 +147,12 @@ def write_manifest(data: Dataset, path: str | os.PathLike[str], files: Sequence[
     OutputError
         It cannot be written; nothing is left half-written.
     """
-    body = asdict(describe(data, files))
+    return save(describe(data, files), path)
+
+
+def save(manifest: Manifest, path: str | os.PathLike[str]) -> Path:
+    """Write a manifest that was described before, as :func:`write_manifest` does."""
+    body = asdict(manifest)
     return write_text(path, json.dumps({"format": FORMAT, "digest": _digest(body), **body}, ensure_ascii=False) + "\n")
 
 

@@ -73,6 +73,16 @@ def is_saved(path: Path) -> bool:
         return False
 
 
+def card_of(path: Path) -> Card | None:
+    """What a file says of the network in it; None where it holds none of Bezoar's. Raises ``InputError`` where damaged."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            said = (file.metadata() or {}).get(_KEY)
+    except (OSError, safetensors.SafetensorError):
+        return None
+    return None if said is None else _card(said, path)
+
+
 def load(path: Path, device: torch.device) -> Saved:
     """The network in a file, whoever wrote it.
 

@@ -1,0 +1,1 @@
+"""Where models and data sets come from: signatures over both, and their bill of materials."""
