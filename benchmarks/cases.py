@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from benchmarks.backdoors import Backdoor
 from benchmarks.detection import Detection
+from benchmarks.fleet_audits import FleetAudits
 from benchmarks.flips import Flips
 from benchmarks.grids import Overhead, RayWorkers
 from benchmarks.kernels import ManyFeatures, NearVectors
@@ -82,12 +83,14 @@ SCALE: dict[str, Case] = {
     "grid-overhead": Overhead(),
 }
 MODEL_FILES: dict[str, Case] = {"scanners": Scanners(), "scanning-1-gb": ScanningSpeed()}
+FLEET: dict[str, Case] = {"fleet-fashion": FleetAudits()}
 SUITES = {
     "foundation": FOUNDATION,
     "sidebyside": SIDE_BY_SIDE,
     "kernels": KERNELS,
     "scale": SCALE,
     "modelfiles": MODEL_FILES,
+    "fleet": FLEET,
 }
 SEEDS = {
     "foundation": range(5),
@@ -95,5 +98,6 @@ SEEDS = {
     "kernels": range(3),
     "scale": range(3),
     "modelfiles": range(1),
+    "fleet": range(1),
 }
 """The seeds that each suite is measured at where none are named."""

@@ -320,12 +320,30 @@ _MODEL_FILES: dict[str, tuple[Figure, ...]] = {
         Figure(name="npz", title="MB a second of npz", kind="number"),
     ),
 }
+_FLEET: dict[str, tuple[Figure, ...]] = {
+    "fleet-fashion": (
+        Figure(name="auroc", title="AUROC of backdoored against clean models", kind="area"),
+        Figure(name="clean_called", title="clean models of 40 called backdoored", kind="number"),
+        Figure(name="right_target", title="called models whose first class is the target", kind="share"),
+        Figure(
+            name="recovered", title="called models whose recovered trigger turns 80 % of held-out inputs", kind="share"
+        ),
+        *(
+            Figure(name=f"{attack}_detected", title=f"{attack}: models called backdoored", kind="share")
+            for attack in ("badnets", "blended", "sig", "wanet", "label_consistent", "input_aware", "trojannn")
+        ),
+        Figure(name="models", title="models", kind="number"),
+        Figure(name="not_taken", title="models in which the backdoor did not take, left out", kind="number"),
+        Figure(name="seconds", title="seconds of an audit without controls", kind="seconds"),
+    ),
+}
 FIGURES = {
     "foundation": _FOUNDATION,
     "sidebyside": _SIDE_BY_SIDE,
     "kernels": _KERNELS,
     "scale": _SCALE,
     "modelfiles": _MODEL_FILES,
+    "fleet": _FLEET,
 }
 TITLES = {
     "foundation": "Foundation",
@@ -333,4 +351,5 @@ TITLES = {
     "kernels": "Kernels",
     "scale": "Large sets",
     "modelfiles": "Model files",
+    "fleet": "Fleet of models",
 }

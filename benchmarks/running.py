@@ -56,7 +56,7 @@ def _measured(suite: str, cell: Cell) -> dict[str, Any]:
         "seed": seed,
         "controls": controls,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "load": [round(load, 2) for load in os.getloadavg()],
     }
     command = [sys.executable, "-m", "benchmarks", "cell", suite, case, str(seed)] + ["--controls"] * controls
@@ -73,7 +73,7 @@ def _measured(suite: str, cell: Cell) -> dict[str, Any]:
     return head | {"status": "done", "seconds": seconds} | measured
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit that is measured, with a plus where the sources differ from it; empty outside a checkout."""
     known, changed = (
         subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()

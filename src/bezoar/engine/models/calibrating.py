@@ -15,8 +15,8 @@ from bezoar.engine.models.inspecting import inspect
 from bezoar.engine.models.nulls import FEWEST, Null
 from bezoar.learn.device import side_by_side
 from bezoar.learn.recipe import Recipe, default_recipe
-from bezoar.learn.training import train
-from bezoar.learn.white_box import WhiteBox, opened
+from bezoar.learn.training import NetworkModel, train
+from bezoar.learn.white_box import opened
 
 MODELS = 40
 """Clean models of a null, unless a person asks for more."""
@@ -51,12 +51,11 @@ def varied(data: Dataset, architecture: str, rng: np.random.Generator) -> Varied
     return Varied(rows=rows, recipe=recipe, seed=int(rng.integers(2**62)))
 
 
-def trained(data: Dataset, way: Varied, device: torch.device, rng: np.random.Generator) -> WhiteBox:
+def trained(data: Dataset, way: Varied, device: torch.device, rng: np.random.Generator) -> NetworkModel:
     """A model trained on a random part of the data in this way."""
     some = np.sort(rng.permutation(len(data))[: way.rows])
     generator = torch.Generator().manual_seed(way.seed)
-    model, _ = train(data.images[some], data.labels[some], len(data.classes), way.recipe, generator, device=device)
-    return opened(model)
+    return train(data.images[some], data.labels[some], len(data.classes), way.recipe, generator, device=device)[0]
 
 
 def calibrate(
@@ -96,7 +95,7 @@ def calibrate(
 
     def look(own: np.random.Generator) -> dict[str, tuple[float, ...]]:
         nonlocal done
-        box = trained(data, varied(data, architecture, own), device, own)
+        box = opened(trained(data, varied(data, architecture, own), device, own))
         right = np.flatnonzero(box.predict(clean.images).argmax(axis=1) == clean.labels)
         if len(right) < inputs:
             raise InputError(f"{clean.name}: a model gets {len(right)} rows right; {inputs} are needed.")
