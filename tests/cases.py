@@ -75,7 +75,7 @@ CASES = {
     "loss_dynamics": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
     "spectral_signatures": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.7),
     # detectors of models
-    "generator_inversion": Case(data="digits", metric="lead", at_least=0.4, control_at_most=0.3, attack="wanet"),
+    "generator_inversion": Case(data="digits", metric="lead", at_least=0.5, control_at_most=0.4, attack="wanet"),
     "maximum_margin": Case(data="digits", metric="lead", at_least=0.3, control_at_most=0.3, attack="badnets"),
     "neural_cleanse": Case(data="digits", metric="lead", at_least=0.6, control_at_most=0.4, attack="badnets size=2"),
     "neuron_stimulation": Case(data="digits", metric="lead", at_least=0.6, control_at_most=0.5, attack="input_aware"),

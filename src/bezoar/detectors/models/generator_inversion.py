@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from bezoar.core.detector import Inspection, Suspect, Unit
 from bezoar.core.validation import Count, Level, Positive, Validated
 from bezoar.detectors.models.inverted import inspected
+from bezoar.learn.device import computes_in_bfloat16
 from bezoar.learn.inversion import Parameters, Search
 
 _LEAST = 1e-4
@@ -48,10 +49,13 @@ class Generator:
     def stamp(self, parameters: Parameters, pixels: Tensor) -> Tensor:
         """(m, b, c, h, w)."""
         m, (b, channels, height, width) = len(parameters["first"]), pixels.shape
-        hidden = pixels.repeat(1, m, 1, 1)
-        hidden = F.relu(_grouped(hidden, parameters["first"], dilation=1))
-        hidden = F.relu(_grouped(hidden, parameters["second"], dilation=2))
-        change = _grouped(hidden, parameters["last"], dilation=1).view(b, m, channels, height, width)
+        # Five times as fast in bf16 with the channels last.
+        hidden = pixels.repeat(1, m, 1, 1).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=computes_in_bfloat16(pixels.device)):
+            hidden = F.relu(_grouped(hidden, parameters["first"], dilation=1))
+            hidden = F.relu(_grouped(hidden, parameters["second"], dilation=2))
+            drawn = _grouped(hidden, parameters["last"], dilation=1)
+        change = drawn.float().reshape(b, m, channels, height, width)
         change = torch.tanh(change + parameters["offset"][None, :, :, None, None]).transpose(0, 1)
         return (pixels[None] + change).clamp(0, 1)
 
@@ -84,11 +88,11 @@ class GeneratorInversion(Validated):
     section 4.2 (the generator).
     """
 
-    width: Count = 12
-    steps: Count = 300
+    width: Count = 8
+    steps: Count = 200
     batch: Count = 24
-    learning_rate: Positive = 0.01
-    goal: Level = 0.95
+    learning_rate: Positive = 0.02
+    goal: Level = 0.9
 
     unit: ClassVar[Unit] = Unit.MODEL
 
