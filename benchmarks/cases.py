@@ -10,8 +10,10 @@ from benchmarks.grids import Overhead, RayWorkers
 from benchmarks.kernels import ManyFeatures, NearVectors
 from benchmarks.large import Bounded, Growth, Memory, Reading
 from benchmarks.many_classes import ManyClasses
+from benchmarks.model_audit import Cleansing, MoreClasses
 from benchmarks.peer_defects import Offset, OneCloudEach
 from benchmarks.scanners import Scanners, ScanningSpeed
+from benchmarks.sequential import Program
 from benchmarks.speed import StartUp, WholeAudit
 from benchmarks.spreading import Spreading
 from benchmarks.untouched import Untouched
@@ -84,6 +86,14 @@ SCALE: dict[str, Case] = {
 }
 MODEL_FILES: dict[str, Case] = {"scanners": Scanners(), "scanning-1-gb": ScanningSpeed()}
 FLEET: dict[str, Case] = {"fleet-fashion": FleetAudits()}
+MODEL_AUDIT: dict[str, Case] = {
+    "cleanse-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program()),
+    "cleanse-same-passes-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program(), folded=True),
+    "cleanse-whole-steps-fashion20k": Cleansing(
+        data="fashion20k", attack=_PATCH, program=Program(batches=31, early_stop=25)
+    ),
+    "classes-10-to-43": MoreClasses(),
+}
 SUITES = {
     "foundation": FOUNDATION,
     "sidebyside": SIDE_BY_SIDE,
@@ -91,6 +101,7 @@ SUITES = {
     "scale": SCALE,
     "modelfiles": MODEL_FILES,
     "fleet": FLEET,
+    "modelaudit": MODEL_AUDIT,
 }
 SEEDS = {
     "foundation": range(5),
@@ -99,5 +110,6 @@ SEEDS = {
     "scale": range(3),
     "modelfiles": range(1),
     "fleet": range(1),
+    "modelaudit": range(3),
 }
 """The seeds that each suite is measured at where none are named."""

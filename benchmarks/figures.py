@@ -337,6 +337,28 @@ _FLEET: dict[str, tuple[Figure, ...]] = {
         Figure(name="seconds", title="seconds of an audit without controls", kind="seconds"),
     ),
 }
+_CLEANSING = (
+    Figure(name="faster", title="times as fast over all classes as the published way", kind="times"),
+    Figure(name="norm_of_published", title="norm of the target's mask over that of the published way", kind="ratio"),
+    Figure(name="anomaly_lead", title="anomaly index of the target less that of the published way", kind="number"),
+    Figure(name="seconds", title="seconds over all classes", kind="seconds"),
+    Figure(name="published_seconds", title="seconds of the published way", kind="seconds"),
+    Figure(name="norm", title="norm of the target's mask in pixels", kind="ratio"),
+    Figure(name="published_norm", title="of the published way", kind="ratio"),
+    Figure(name="anomaly", title="anomaly index of the target", kind="ratio"),
+    Figure(name="published_anomaly", title="of the published way", kind="ratio"),
+    Figure(name="asr", title="ASR of the planted trigger", kind="share"),
+)
+_MODEL_AUDIT: dict[str, tuple[Figure, ...]] = {
+    **{f"cleanse-{way}fashion20k": _CLEANSING for way in ("", "same-passes-", "whole-steps-")},
+    "classes-10-to-43": (
+        Figure(name="growth", title="times the seconds for 4.3 times the classes, over 4.3", kind="ratio"),
+        Figure(name="few_seconds", title="seconds for 10 classes", kind="seconds"),
+        Figure(name="many_seconds", title="seconds for 43 classes", kind="seconds"),
+        Figure(name="few_accuracy", title="accuracy of the model of 10 classes", kind="share"),
+        Figure(name="many_accuracy", title="accuracy of the model of 43 classes", kind="share"),
+    ),
+}
 FIGURES = {
     "foundation": _FOUNDATION,
     "sidebyside": _SIDE_BY_SIDE,
@@ -344,6 +366,7 @@ FIGURES = {
     "scale": _SCALE,
     "modelfiles": _MODEL_FILES,
     "fleet": _FLEET,
+    "modelaudit": _MODEL_AUDIT,
 }
 TITLES = {
     "foundation": "Foundation",
@@ -352,4 +375,5 @@ TITLES = {
     "scale": "Large sets",
     "modelfiles": "Model files",
     "fleet": "Fleet of models",
+    "modelaudit": "Audits of models",
 }

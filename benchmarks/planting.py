@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from benchmarks import sets
 from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.attacks.poisoning.blended import Blended
+from bezoar.core.attack import Poisoned
 from bezoar.core.data import Dataset
 
 
@@ -19,10 +20,16 @@ def planted(name: str, attack: BadNets | Blended | None, seed: int) -> tuple[Dat
     name : of the set.
     attack : what is planted, its target chosen by the seed; None leaves the set as it is.
     """
-    clean = sets.load(name)
     if attack is None:
+        clean = sets.load(name)
         return clean, np.zeros(len(clean), dtype=bool)
+    poisoned = poison(name, attack, seed)
+    return poisoned.data, poisoned.changed
+
+
+def poison(name: str, attack: BadNets | Blended, seed: int) -> Poisoned:
+    """A set with this planted in it, its target chosen by the seed."""
+    clean = sets.load(name)
     aimed = dataclasses.replace(attack, target=(3 * seed + 1) % len(clean.classes))
     # A stream apart from the audit's own, which starts from the plain seed.
-    poisoned = aimed.poison(clean, np.random.default_rng((seed, 1)))
-    return poisoned.data, poisoned.changed
+    return aimed.poison(clean, np.random.default_rng((seed, 1)))

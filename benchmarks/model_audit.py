@@ -1,0 +1,208 @@
+"""Audits of models: trigger inversion beside the published one, and its growth with the classes."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks import planting, programs, sequential, sets, trainings
+from benchmarks.sequential import Program, anomaly
+from bezoar.attacks.poisoning.badnets import BadNets
+from bezoar.core.attack import Trigger
+from bezoar.core.data import Dataset
+from bezoar.core.detector import Suspect
+from bezoar.core.errors import InputError
+from bezoar.detectors.models.neural_cleanse import NeuralCleanse
+from bezoar.learn.device import one_thread
+from bezoar.learn.training import NetworkModel
+from bezoar.learn.white_box import opened, pixels_of
+
+ROUNDS = 3
+_CPU = torch.device("cpu")
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleansing:
+    """Neural Cleanse over all classes, ours and the published way, on one model with a backdoor and the same inputs.
+
+    Both compute on one thread and take turns: after every few classes of the published way, ours seeks all of them.
+
+    Parameters
+    ----------
+    data : name of the set that the model is trained on.
+    attack : what is planted in it.
+    program : how the published way searches.
+    inputs : that both search with; clean test rows where the set has any.
+    folded : let the published way pass its inputs through the network as ours does, so that only the searches differ.
+    """
+
+    data: str
+    attack: BadNets
+    program: Program
+    inputs: int = 200
+    folded: bool = False
+
+    def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
+        """Seconds of both, and how far the target's mask lies below those of the other classes."""
+        programs.share_cores()
+        victim = _victim(self.data, self.attack, seed)
+        suspect, target = _suspect(victim.model, victim.clean, self.inputs), victim.target
+        logits = suspect.model.logits if self.folded else _plain(victim.model)
+        with one_thread():
+            times, norms, published = self._in_turns(suspect, logits, seed)
+        own, peer = statistics.median(times["bezoar"]), sum(times["published"])
+        return {
+            "run": programs.record(victim.data),
+            "norms": {"bezoar": norms.round(3).tolist(), "published": published.round(3).tolist()},
+            "seconds_of_each_call": times,
+            "figures": {
+                "faster": peer / own,
+                "seconds": own,
+                "published_seconds": peer,
+                "norm_of_published": float(norms[target] / published[target]),
+                "anomaly_lead": anomaly(norms, target) - anomaly(published, target),
+                "norm": float(norms[target]),
+                "published_norm": float(published[target]),
+                "anomaly": anomaly(norms, target),
+                "published_anomaly": anomaly(published, target),
+                "asr": trainings.attack_success(victim.model, victim.clean, victim.trigger, target),
+            },
+        }
+
+    def _in_turns(
+        self, suspect: Suspect, logits: Callable[[Tensor], Tensor], seed: int
+    ) -> tuple[dict[str, list[float]], NDArray[np.float64], NDArray[np.float64]]:
+        """Seconds of each call, and the norms of all classes by ours and by the published way."""
+        generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng((seed, 6))
+        pixels, k = pixels_of(suspect.clean, _CPU), suspect.model.classes
+        times: dict[str, list[float]] = {"bezoar": [], "published": []}
+        norms, published = np.zeros((2, k))
+        # What a first call loads and lays out is in no time.
+        NeuralCleanse(steps=1).inspect(suspect, np.random.default_rng(0))
+        sequential.seek(logits, pixels, 0, Program(steps=1), torch.Generator(), np.random.default_rng(0))
+        for index in range(k):
+            seek = partial(sequential.seek, logits, pixels, index, self.program, generator, rng)
+            published[index], seconds = _timed(lambda seek=seek: seek().norm)  # type: ignore[misc]
+            times["published"].append(seconds)
+            if index in (k // 4, k // 2, 3 * k // 4):
+                inspection, seconds = _timed(lambda: NeuralCleanse().inspect(suspect, np.random.default_rng(seed)))
+                times["bezoar"].append(seconds)
+                norms = np.exp(-inspection.scores)
+        return times, norms, published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoreClasses:
+    """The time of our inversion for few and for many classes, of models trained on made signs, on one thread.
+
+    Parameters
+    ----------
+    few, many : classes.
+    rows : of each class that a model is trained on.
+    inputs : that is searched with.
+    """
+
+    few: int = 10
+    many: int = 43
+    rows: int = 60
+    inputs: int = 200
+
+    def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
+        """Seconds for both numbers, taking turns, and their ratio over that of the classes."""
+        programs.share_cores()
+        suspects, accuracy = {}, {}
+        for classes in (self.few, self.many):
+            rng = np.random.default_rng((seed, 7))
+            seen, unseen = signs(classes, self.rows, rng), signs(classes, self.inputs // classes + 1, rng)
+            model = trainings.trained(seen, seed)
+            accuracy[classes] = trainings.accuracy(model, unseen)
+            suspects[classes] = _suspect(model, unseen.take(rng.permutation(len(unseen))), self.inputs)
+        times: dict[int, list[float]] = {classes: [] for classes in suspects}
+        with one_thread():
+            for _ in range(ROUNDS):
+                for classes, suspect in suspects.items():
+                    look = partial(NeuralCleanse().inspect, suspect, np.random.default_rng(seed))
+                    times[classes].append(_timed(look)[1])
+        few, many = (statistics.median(times[classes]) for classes in suspects)
+        return {
+            "run": programs.record(),
+            "figures": {
+                "growth": (many / few) / (self.many / self.few),
+                "few_seconds": few,
+                "many_seconds": many,
+                "few_accuracy": accuracy[self.few],
+                "many_accuracy": accuracy[self.many],
+            },
+        }
+
+
+def signs(classes: int, rows: int, rng: np.random.Generator) -> Dataset:
+    """Made traffic signs, `rows` of each class: a coarse picture of its own in colour, moved, lit and noisy, 3 x 32 x 32."""
+    coarse = np.random.default_rng(43).uniform(0, 1, (classes, 3, 6, 6))
+    fine = coarse.repeat(4, axis=2).repeat(4, axis=3)
+    labels = np.arange(classes).repeat(rows)
+    images = np.empty((len(labels), 3, 32, 32))
+    images[:] = rng.uniform(0, 1, (len(labels), 3, 1, 1))
+    for image, label, (down, across) in zip(images, labels, rng.integers(2, 7, (len(labels), 2)), strict=True):
+        image[:, down : down + 24, across : across + 24] = fine[label]
+    images *= rng.uniform(0.4, 1, (len(labels), 1, 1, 1))
+    images += rng.normal(0, 0.05, images.shape)
+    return Dataset(
+        inputs=(255 * images.clip(0, 1)).astype(np.uint8),
+        labels=labels,
+        classes=tuple(map(str, range(classes))),
+        ids=np.arange(len(labels)).astype(np.str_),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Victim:
+    data: Dataset
+    model: NetworkModel
+    trigger: Trigger
+    target: int
+    clean: Dataset
+
+
+def _victim(name: str, attack: BadNets, seed: int) -> _Victim:
+    """A model trained on a set with a backdoor, and clean inputs of its kind: rows that it never saw, where the set has any."""
+    poisoned = planting.poison(name, attack, seed)
+    clean = sets.held_out(name)
+    if poisoned.trigger is None or poisoned.target is None:
+        raise InputError(f"{attack} plants no backdoor.")
+    return _Victim(
+        data=poisoned.data,
+        model=trainings.trained(poisoned.data, seed),
+        trigger=poisoned.trigger,
+        target=poisoned.target,
+        clean=sets.load(name) if clean is None else clean,
+    )
+
+
+def _suspect(model: NetworkModel, clean: Dataset, inputs: int) -> Suspect:
+    return Suspect(model=opened(model), clean=clean.images[:inputs], labels=clean.labels[:inputs])
+
+
+def _plain(model: NetworkModel) -> Callable[[Tensor], Tensor]:
+    """Logits (n, k) of pixels (n, c, h, w) in [0, 1] in the ordinary way: all layers as they are, in single precision."""
+    network, mean, std = model.network, model.mean / 255, model.std / 255
+
+    def logits(pixels: Tensor) -> Tensor:
+        answers: Tensor = network((pixels - mean[:, None, None]) / std[:, None, None])
+        return answers
+
+    return logits
+
+
+def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
