@@ -29,8 +29,10 @@ class LabelConsistent(Validated):
     What the rows show no longer tells their class, so a model trained on the result goes by the marks and sorts any image with
     them into the class. People see a right label, some noise and, at full amplitude, four small marks.
 
-    Known limits: images only, and no more rows than the target class has. On a flat ground, such as that of digits, the noise tells
-    the class as well as the marks do, and the attack fails. The disturbance is the paper's adversarial one, not its other way by a
+    Known limits: images only, and no more rows than the target class has. Where a small disturbance leaves the class plain to see, a
+    model needs no marks and the attack fails: on CIFAR-10 at least 70 % of pictures went to the target, on Fashion-MNIST 14 % (trousers)
+    to 62 % (coats), under either norm, up to four times the default `epsilon` and 0.6 of the class. On the flat ground of digits the noise
+    tells the class as well as the marks do. The disturbance is the paper's adversarial one, not its other way by a
     generative model. It is aimed at a network that the attacker trains on the set itself, in the ordinary way where the paper's is
     trained adversarially; it starts at the image itself and takes fewer and longer steps.
 
