@@ -76,6 +76,13 @@ CASES = {
     "spectral_signatures": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.7),
     # detectors of models
     "generator_inversion": Case(data="digits", metric="lead", at_least=0.5, control_at_most=0.4, attack="wanet"),
+    "b3d": Case(
+        data="digits",
+        metric="lead",
+        at_least=0.6,
+        control_at_most=0.45,
+        attack="badnets size=2",
+    ),
     "maximum_margin": Case(data="digits", metric="lead", at_least=0.3, control_at_most=0.3, attack="badnets"),
     "neural_cleanse": Case(data="digits", metric="lead", at_least=0.6, control_at_most=0.4, attack="badnets size=2"),
     "neuron_stimulation": Case(data="digits", metric="lead", at_least=0.6, control_at_most=0.5, attack="input_aware"),

@@ -27,11 +27,17 @@ def model(
         Path | None, typer.Option(metavar="FILE", help="What detectors say of clean models (`bezoar calibrate`).")
     ] = None,
     detectors: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Model detectors to use. All by default.")
+        str | None, typer.Option(metavar="LIST", help="Model detectors to use. All that suit it by default.")
     ] = None,
     controls: Annotated[
         bool, typer.Option(help="Teach copies of the model a backdoor and see whether this audit catches them.")
     ] = True,
+    run_model: Annotated[
+        bool, typer.Option("--run-model", help="Run the program that a .pt2 file is. It can do whatever it likes.")
+    ] = False,
+    time_limit: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="Longest that a batch of predictions may take.")
+    ] = 60,
     inputs: Annotated[int, typer.Option(min=40, help="Clean inputs to use at most.")] = 100,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -62,6 +68,8 @@ def model(
                 code=code,
                 null=None if null is None else read_null(null),
                 inputs=inputs,
+                run_model=run_model,
+                time_limit=time_limit,
                 device=device,
                 asked=options.asked(context),
                 progress=tell,

@@ -15,6 +15,9 @@ def calibrate(
     models: Annotated[int, typer.Option(min=20, help="Clean models to train.")] = 40,
     inputs: Annotated[int, typer.Option(min=20, help="Clean inputs that detectors search with.")] = 60,
     rows: Annotated[int | None, typer.Option(min=100, help="Rows to train on at most.")] = None,
+    detectors: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Model detectors to use. All that look into a model by default.")
+    ] = None,
     label: options.Label = None,
     input_columns: options.Input = None,
     split: options.Split = None,
@@ -44,6 +47,7 @@ def calibrate(
             architecture=architecture,
             models=models,
             inputs=inputs,
+            detectors=None if detectors is None else tuple(name.strip() for name in detectors.split(",")),
             rng=rng,
             device=resolve(device),
             tell=lambda share: None if tell is None else tell("calibrating", share),

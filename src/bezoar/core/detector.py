@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bezoar.core.attack import Trigger
-from bezoar.core.model import HasGradients
+from bezoar.core.model import BlackBox, HasGradients
 from bezoar.core.trace import Trace
 
 
@@ -81,8 +81,8 @@ def scope_of(method: type[RowDetector]) -> Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Suspect:
-    """A model that may hide a backdoor, with what is at hand to test it.
+class Questioned:
+    """A model that may hide a backdoor and can only be asked, with what is at hand to test it.
 
     Parameters
     ----------
@@ -91,9 +91,16 @@ class Suspect:
     labels : (n,) int, their classes.
     """
 
-    model: HasGradients
+    model: BlackBox
     clean: NDArray[np.uint8]
     labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Suspect(Questioned):
+    """The same of a model that can be looked into."""
+
+    model: HasGradients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,7 +119,10 @@ class Inspection:
 
 @runtime_checkable
 class ModelDetector(Protocol):
-    """Scores the classes of a model."""
+    """Scores the classes of a model.
+
+    One that only asks the model, so that a :class:`Questioned` is enough, says so by a class attribute ``black_box``.
+    """
 
     unit: ClassVar[Unit]
 
@@ -145,3 +155,8 @@ class InputDetector(Protocol):
     def scorer(self, model: HasGradients, learned: Learned) -> Scorer:
         """What scores inputs of the model that was fitted, which stays as it is."""
         ...
+
+
+def only_asks(method: type[ModelDetector]) -> bool:
+    """Whether a detector of models needs nothing of a model but predictions."""
+    return getattr(method, "black_box", False)

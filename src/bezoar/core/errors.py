@@ -7,6 +7,7 @@
     │   ├── ParameterError               a value outside its range (also a ValueError)
     │   └── UnknownNameError             a method, code or built-in that does not exist (also a LookupError)
     ├── InputError              exit 2   the input cannot be read or audited
+    ├── ModelError              exit 3   the model under audit hangs or crashes
     ├── ContractError           exit 3   a method does not do what its kind promises
     └── OutputError             exit 3   a result cannot be written
 """
@@ -36,6 +37,10 @@ class InputError(BezoarError):
     """The input is missing, unreadable, hostile or unfit for what was asked."""
 
     exit_status = 2
+
+
+class ModelError(BezoarError):
+    """The model under audit hangs, or ends the process that it runs in: nothing can be said of it."""
 
 
 class ContractError(BezoarError):

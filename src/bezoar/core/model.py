@@ -21,6 +21,16 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class BlackBox(Model, Protocol):
+    """Predicts, and says for how many classes. Nothing else is known of it."""
+
+    @property
+    def classes(self) -> int:
+        """k, the number of columns of a prediction."""
+        ...
+
+
+@runtime_checkable
 class HasFeatures(Protocol):
     """Also shows what it computed just before its last layer."""
 
@@ -30,7 +40,7 @@ class HasFeatures(Protocol):
 
 
 @runtime_checkable
-class HasGradients(Protocol):
+class HasGradients(BlackBox, Protocol):
     """Can be differentiated from pixels to logits. Pixels are (n, c, h, w) float32 in [0, 1], where the model lives.
 
     Its network is in evaluation mode and none of its weights asks for a gradient.
@@ -39,11 +49,6 @@ class HasGradients(Protocol):
     @property
     def network(self) -> "nn.Module":
         """All layers, for those who read or change weights."""
-        ...
-
-    @property
-    def classes(self) -> int:
-        """k, the number of logits."""
         ...
 
     def logits(self, pixels: "Tensor") -> "Tensor":

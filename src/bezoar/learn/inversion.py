@@ -17,7 +17,8 @@ Parameters = Mapping[str, Tensor]
 """By name, the first axis of each over classes."""
 _UP, _DOWN = 1.5, 1.5**1.5
 """Factors by which a weight rises after enough successes and falls after enough failures."""
-_FIRST_WEIGHT = 1e-3
+FIRST_WEIGHT = 1e-3
+"""Of the size beside the loss, where a search begins."""
 _STILL = 0.99
 """A size that is not below this share of the least one is no progress."""
 
@@ -116,13 +117,13 @@ def invert(
         for name, value in family.start(k, tuple(pixels.shape[1:]), generator).items()
     }
     optimiser = torch.optim.Adam(list(parameters.values()), lr=search.learning_rate, betas=(0.5, 0.9))
-    state = _State.of(parameters, k, _FIRST_WEIGHT * search.scale)
+    state = Schedule.of(parameters, k, FIRST_WEIGHT * search.scale)
     order = torch.randperm(n, generator=generator)
     for step in range(search.steps):
         active = torch.from_numpy(np.flatnonzero(state.searching)).to(pixels.device)
         if not len(active):
             break
-        rows, order = _next(order, min(search.batch, n), n, generator)
+        rows, order = next_rows(order, min(search.batch, n), n, generator)
         own = {name: value[active] for name, value in parameters.items()}
         stamped = family.stamp(own, pixels[rows])
         m, b = stamped.shape[:2]
@@ -146,7 +147,7 @@ def invert(
     return state.result(parameters, search.steps)
 
 
-def _next(order: Tensor, b: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def next_rows(order: Tensor, b: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The next `b` rows of an order that is drawn anew when it is used up."""
     while len(order) < b:
         order = torch.cat([order, torch.randperm(n, generator=generator)])
@@ -154,7 +155,7 @@ def _next(order: Tensor, b: int, n: int, generator: torch.Generator) -> tuple[Te
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _State:
+class Schedule:
     """What is known of each class while it is searched for. All arrays are (k,)."""
 
     best: dict[str, Tensor]
@@ -172,7 +173,8 @@ class _State:
     now: NDArray[np.float64]
 
     @classmethod
-    def of(cls, parameters: Parameters, k: int, weight: float) -> "_State":
+    def of(cls, parameters: Parameters, k: int, weight: float) -> "Schedule":
+        """At the beginning: nothing found, all k classes sought, sizes of this weight."""
         return cls(
             best={name: value.detach().clone() for name, value in parameters.items()},
             size=np.full(k, np.inf),
@@ -190,6 +192,7 @@ class _State:
         )
 
     def count(self, active: Tensor, hits: Tensor, tries: Tensor, sizes: Tensor) -> None:
+        """What the triggers of the active classes, (m,), did in a step, and how large they are."""
         rows = active.cpu().numpy()
         self.hits[rows] += hits.cpu().numpy()
         self.tries[rows] += tries.cpu().numpy()
@@ -221,6 +224,7 @@ class _State:
         self.hits[:] = self.tries[:] = 0
 
     def result(self, parameters: Parameters, steps: int) -> Inverted:
+        """The smallest trigger of each class; where none worked, what its search ended with."""
         never = np.isinf(self.size)
         for row in np.flatnonzero(never):
             for name, value in parameters.items():

@@ -14,36 +14,14 @@ import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from torch import Tensor, nn
 
 from bezoar.core.data import Inputs
-from bezoar.core.errors import BezoarError, InputError
+from bezoar.core.errors import InputError
 from bezoar.core.model import Model
+from bezoar.learn.answers import FAILURES, Predict, kind_of, line_of, log_probabilities
 from bezoar.learn.modelfiles import read_tensors
 
-Predict = Callable[[Inputs], Any]
-"""Inputs of n rows to (n, k) probabilities, log-probabilities or logits, as an array or a tensor."""
-
-_TOLERANCE = 5e-3
-"""By how much a row of probabilities may miss a sum of 1: bfloat16 rounds that coarsely."""
-_LOWEST = -100.0
-"""Log-probabilities are not taken to be smaller than this, so that all of them are finite."""
-_FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    BezoarError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-"""What somebody else's code may raise; anything more unusual is not hidden."""
 _BATCH = 256
 
 
@@ -72,8 +50,8 @@ class OwnModel:
         """
         try:
             given = self.function(inputs)
-        except _FAILURES as error:
-            raise InputError(f"model {self.name} fails on {len(inputs)} rows: {_line(error)}") from error
+        except FAILURES as error:
+            raise InputError(f"model {self.name} fails on {len(inputs)} rows: {line_of(error)}") from error
         return log_probabilities(given, rows=len(inputs), k=self.k, name=self.name)
 
 
@@ -97,14 +75,14 @@ def load_model(spec: str | Model | Callable[..., Any], *, weights: Path | None, 
         Nothing there, code that does not import, weights that do not fit or are kept in a pickle, or weights for
         something that is not a torch network.
     """
-    name = spec if isinstance(spec, str) else getattr(spec, "__qualname__", _kind(spec))
+    name = spec if isinstance(spec, str) else getattr(spec, "__qualname__", kind_of(spec))
     model = _made(_imported(spec) if isinstance(spec, str) else spec, name)
     if isinstance(model, nn.Module):
         if weights is not None:
             _fill(model, weights, name)
         return OwnModel(function=partial(_run, model.eval()), k=classes, name=name)
     if weights is not None:
-        raise InputError(f"{weights}: weights can only be put into a torch.nn.Module. {name} is {_kind(model)}.")
+        raise InputError(f"{weights}: weights can only be put into a torch.nn.Module. {name} is {kind_of(model)}.")
     return OwnModel(function=getattr(model, "predict", model), k=classes, name=name)
 
 
@@ -121,12 +99,12 @@ def load_network(spec: str, *, weights: Path) -> nn.Module:
     """
     network = _made(_imported(spec), spec)
     if not isinstance(network, nn.Module):
-        raise InputError(f"model {spec} must be a torch.nn.Module, or make one. Got {_kind(network)}.")
+        raise InputError(f"model {spec} must be a torch.nn.Module, or make one. Got {kind_of(network)}.")
     tensors = read_tensors(weights)
     try:
         missing, unexpected = network.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
-        raise InputError(f"{weights}: cannot be put into {spec}: {_line(error)}") from error
+        raise InputError(f"{weights}: cannot be put into {spec}: {line_of(error)}") from error
     _require_fit(missing, unexpected, weights, spec)
     for name, value in network.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value).all():
@@ -136,37 +114,9 @@ def load_network(spec: str, *, weights: Path) -> nn.Module:
     return network
 
 
-def log_probabilities(given: Any, *, rows: int, k: int, name: str) -> NDArray[np.float32]:
-    """(n, k) log-probabilities from a model's answer.
-
-    Nowhere negative, and a sum of 1 in every row: probabilities. Anything else: log-probabilities or logits, which
-    need no telling apart, as normalising leaves log-probabilities as they are. Log-probabilities below -100 (minus
-    infinity, too) and probabilities below e^-100 count as that.
-
-    Raises
-    ------
-    InputError
-        Another shape, no numbers, NaN, plus infinity, or a row that is minus infinity throughout.
-    """
-    answer = _numbers(given, name)
-    if answer.shape != (rows, k):
-        wanted = f"({rows}, {k}), a column for each class of the set"
-        raise InputError(f"model {name} must answer with shape {wanted}. Got {answer.shape}.")
-    bad = np.isnan(answer).any(axis=1) | ~np.isfinite(answer.max(axis=1))
-    if bad.any():
-        raise InputError(f"model {name} answers with NaN or infinity for {bad.sum()} of {rows} rows.")
-    if (answer >= 0).all() and np.allclose(answer.sum(axis=1), 1, rtol=0, atol=_TOLERANCE):
-        answer = np.log(np.maximum(answer, np.exp(_LOWEST)))
-    return np.maximum(log_softmax(answer, axis=1), _LOWEST).astype(np.float32)
-
-
-def _numbers(given: Any, name: str) -> NDArray[np.float64]:
-    if isinstance(given, Tensor):
-        given = given.detach().cpu().double().numpy()
-    try:
-        return np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"model {name} must answer with an array of numbers. Got {_kind(given)}.") from error
+def open_network(spec: str, weights: Path) -> Predict:
+    """What the network of :func:`load_network` computes of images."""
+    return partial(_run, load_network(spec, weights=weights).eval())
 
 
 def _imported(spec: str) -> Any:
@@ -175,8 +125,8 @@ def _imported(spec: str) -> Any:
         raise InputError(f"a model is named as package.module:attribute. Got {spec!r}.")
     try:
         return operator.attrgetter(attribute)(importlib.import_module(module))
-    except _FAILURES as error:
-        raise InputError(f"model {spec} cannot be imported (is its folder on PYTHONPATH?): {_line(error)}") from error
+    except FAILURES as error:
+        raise InputError(f"model {spec} cannot be imported (is its folder on PYTHONPATH?): {line_of(error)}") from error
 
 
 def _made(found: Any, name: str) -> Any:
@@ -184,11 +134,13 @@ def _made(found: Any, name: str) -> Any:
     if not isinstance(found, nn.Module) and (isinstance(found, type) or _is_factory(found)):
         try:
             found = found()
-        except _FAILURES as error:
-            raise InputError(f"model {name} cannot be made by calling it without arguments: {_line(error)}") from error
+        except FAILURES as error:
+            raise InputError(
+                f"model {name} cannot be made by calling it without arguments: {line_of(error)}"
+            ) from error
     if not callable(found) and not hasattr(found, "predict"):
         raise InputError(
-            f"model {name} must be a function, a torch.nn.Module or an object with `predict`. Got {_kind(found)}."
+            f"model {name} must be a function, a torch.nn.Module or an object with `predict`. Got {kind_of(found)}."
         )
     return found
 
@@ -212,7 +164,7 @@ def _fill(network: nn.Module, weights: Path, name: str) -> None:
     try:
         missing, unexpected = safetensors.torch.load_model(network, weights, strict=False)
     except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
-        raise InputError(f"{weights}: cannot be put into {name}: {_line(error)}") from error
+        raise InputError(f"{weights}: cannot be put into {name}: {line_of(error)}") from error
     _require_fit(missing, unexpected, weights, name)
 
 
@@ -232,12 +184,3 @@ def _run(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
             for start in range(0, max(1, len(images)), _BATCH)
         ]
         return torch.cat(parts)
-
-
-def _kind(found: Any) -> str:
-    return type(found).__name__
-
-
-def _line(error: BaseException) -> str:
-    """An error of somebody else's code on one line."""
-    return " ".join(f"{_kind(error)}: {error}".split())[:300]

@@ -46,7 +46,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _model(model: ModelSummary) -> str:
-    what = f"{text(model.architecture)}, {model.parameters:,} learned numbers, SHA-256 {text(model.sha256)}"
+    what = f"{text(model.architecture)}, {wording.learned(model.parameters)}, SHA-256 {text(model.sha256)}"
     return f"Model: **{text(model.name)}**, {what}. {text(wording.evidence(model.accuracy))}."
 
 

@@ -155,7 +155,7 @@ def _artifacts(report: Document) -> list[dict[str, Any]]:
     audited = (
         {
             "location": {"uri": _uri(model.name)},
-            "description": {"text": f"{model.architecture} model with {model.parameters:,} learned numbers"},
+            "description": {"text": f"{model.architecture} model with {wording.learned(model.parameters)}"},
             "roles": ["analysisTarget"],
             "hashes": {"sha-256": model.sha256},
         }

@@ -85,6 +85,11 @@ def share(value: float) -> str:
     return f"{percent:.{2 if percent < 1 else 1}f}".rstrip("0").rstrip(".") + "\u00a0%"
 
 
+def learned(count: int) -> str:
+    """How many numbers a model learned, in words; of a black box nobody knows."""
+    return f"{count:,} learned numbers" if count else "an unknown number of learned numbers"
+
+
 def p_value(value: float) -> str:
     """A p-value: "0.031", "2 × 10⁻¹⁰"; below 1e-300 only the bound is known."""
     if value >= 0.001:

@@ -394,7 +394,7 @@ def report(model, tmp_path):
     """A report on one file of the model."""
     file = model / "weights.bin"
     (found,) = scan(file)
-    report = unopened(file, found, read("digits"), ModelSettings())
+    report = unopened(file, found, read("digits"), ModelSettings(), "Not looked at.")
     reporting.write(report, tmp_path / "report", ["json"])
     return tmp_path / "report"
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bezoar.core.attack import Trigger
 from bezoar.core.detector import Inspection, Suspect
-from bezoar.learn.inversion import Family, Penalty, Search, invert
+from bezoar.learn.inversion import Family, Inverted, Penalty, Search, invert
 from bezoar.learn.white_box import pixels_of
 
 _BATCH = 256
@@ -60,7 +60,12 @@ def inspected(
         search,
         None if penalty is None else penalty(suspect),
     )
-    reached = found.success >= search.goal
+    return judged(found, family, search.goal)
+
+
+def judged(found: Inverted, family: Family, goal: float) -> Inspection:
+    """Minus the logarithm of the size of each class's trigger, and the triggers that reach their class."""
+    reached = found.success >= goal
     triggers: dict[int, Trigger] = {
         int(index): Recovered(
             family=family, parameters={name: value[[index]].cpu() for name, value in found.parameters.items()}

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bezoar.core.data import Dataset, Modality
-from bezoar.core.detector import Suspect, Unit
-from bezoar.core.errors import InputError
-from bezoar.core.registry import detectors_of
+from bezoar.core.detector import Questioned, Suspect
+from bezoar.core.errors import InputError, ModelError
 from bezoar.core.report import (
     Check,
     DatasetSummary,
@@ -25,16 +25,19 @@ from bezoar.core.report import (
     Status,
     UnreadRow,
 )
+from bezoar.core.validation import Positive, Validated
 from bezoar.engine.models import controls, nulls
 from bezoar.engine.models.findings import backdoor, checked, scanned
-from bezoar.engine.models.inspecting import Inspections, inspect
+from bezoar.engine.models.inspecting import Inspections, asking, inspect, looking, unfit
 from bezoar.engine.models.nulls import Held, Null, hold
-from bezoar.engine.models.opening import Opened, accuracy, aligned, open_model
+from bezoar.engine.models.opening import Opened, accuracy, aligned, asked, open_model, opener_of
 from bezoar.engine.models.trial import Trial, trial
 from bezoar.engine.record import Stopwatch, hardware, versions
 from bezoar.engine.settings import Asked, Progress
+from bezoar.learn.apart import SECONDS, Apart, Opener, rehearse
 from bezoar.learn.device import resolve
 from bezoar.learn.modelfiles import Scan, Verdict, scan
+from bezoar.learn.own_model import open_network
 from bezoar.learn.white_box import WhiteBox
 
 FEWEST_INPUTS = 40
@@ -52,17 +55,19 @@ COPIES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSettings:
+class ModelSettings(Validated):
     """What a person can ask of a model audit.
 
     Parameters
     ----------
     seed : decides which inputs are held out, and all searches.
-    detectors : names of model detectors; all that there are where None.
+    detectors : names of model detectors; where None all that look into it, or of a black box all that ask it.
     controls : whether to teach copies of the model a backdoor and see whether they are caught.
     code : "package.module:attribute" of the network, for weights that do not say what they are.
     null : what detectors say of clean models; the one that comes with Bezoar for the architecture where None.
     inputs : clean inputs that are used at most.
+    run_model : whether the program may be run that an exported model is. It can do whatever it likes.
+    time_limit : seconds that one batch of predictions may take.
     device : "auto", "cpu", "cuda" or "mps".
     asked : how a person asked for it, for the run record.
     progress : told (stage, share done).
@@ -75,6 +80,8 @@ class ModelSettings:
     code: str | None = None
     null: Null | None = None
     inputs: int = INPUTS
+    run_model: bool = False
+    time_limit: Positive = SECONDS
     device: str = "auto"
     asked: Asked = field(default_factory=lambda: Asked(command="bezoar.audit_model", given={}, defaults={}))
     progress: Progress | None = None
@@ -134,18 +141,38 @@ def audit_model(model: Path, data: Dataset, settings: ModelSettings) -> Report:
         raise InputError(f"{model}: no such file.")
     with settings.watch.stage("opening"):
         (found,) = scan(model)
-        if found.verdict is Verdict.UNSAFE:
-            return unopened(model, found, data, settings)
-        opened = open_model(model, found, data, code=settings.code, device=resolve(settings.device))
-        clean = aligned(data, opened.classes, opened.name)
-    return _Audit(opened=opened, scan=found, clean=clean, settings=settings).run()
+    if found.verdict is Verdict.UNSAFE:
+        return unopened(model, found, data, settings, "The file is not safe, so the model in it was not opened.")
+    if found.format == "onnx" and found.verdict is Verdict.NOT_ANALYSED:
+        return unopened(model, found, data, settings, "Not all of the file could be analysed, so it was not opened.")
+    with contextlib.ExitStack() as stack:
+        try:
+            with settings.watch.stage("opening"):
+                opened = _opened(model, found, data, settings, stack)
+                clean = aligned(data, opened.classes, opened.name)
+            return _Audit(opened=opened, scan=found, clean=clean, settings=settings).run()
+        except ModelError as error:
+            return unopened(model, found, data, settings, f"Nothing can be said of it: {error}")
+
+
+def _opened(model: Path, found: Scan, data: Dataset, settings: ModelSettings, stack: contextlib.ExitStack) -> Opened:
+    """The model, open, for as long as the stack is."""
+    shape, classes, seconds = data.images.shape[1:], len(data.classes), settings.time_limit
+    if settings.code is not None:
+        # Whatever it does first, it does elsewhere: a network that hangs here could not be stopped.
+        opener: Opener = partial(open_network, settings.code, model)
+        rehearse(opener, data.images[:INPUTS], classes=classes, name=model.name, seconds=seconds)
+    elif (found_opener := opener_of(model, found, shape, run=settings.run_model)) is not None:
+        box = Apart(opener=found_opener, classes=classes, name=model.name, seconds=seconds)
+        return asked(model, found, data, stack.enter_context(box))
+    return open_model(model, found, data, code=settings.code, device=resolve(settings.device))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Split:
     """Clean inputs to search with, and others to try on."""
 
-    suspect: Suspect
+    suspect: Questioned
     held_out: NDArray[np.uint8]
 
 
@@ -170,21 +197,29 @@ class _Audit:
         split = self._split(box, draws)
         shape = tuple(self.clean.images.shape[1:])
         null = self.settings.null or nulls.shipped(self.opened.architecture, shape, self.opened.classes)
-        detectors = self.settings.detectors or (detectors_of(Unit.MODEL) if null is None else tuple(null.scores))
+        detectors, barred = self._detectors(null)
         with self._stage("inspecting"):
             found = inspect(split.suspect, detectors, looks, self._teller("inspecting"))
         held = self._held(null, found)
         with self._stage("trying"):
             called = self._called(box, found, held, split.held_out, trials)
         power = None
-        if self.settings.controls and null is not None:
+        if self.settings.controls and null is not None and isinstance(box, WhiteBox):
             with self._stage("controls"):
-                power = self._power(split, null, detectors, plants)
-        checks = (checked(self.scan), self._check(null, found, called), *found.failed)
+                power = self._power(box, split, null, detectors, plants)
+        checks = (checked(self.scan), self._check(null, found, called), *found.failed, *unfit(barred))
         with self._stage("reporting"):
             return self._report(right, null, found, held, called, checks, power, split)
 
-    def _split(self, box: WhiteBox, rng: np.random.Generator) -> _Split:
+    def _detectors(self, null: Null | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of those that look at the model, and of those that would but cannot."""
+        named = self.settings.detectors
+        if isinstance(self.opened.box, Apart):
+            wanted = named or (*looking(), *asking())
+            return tuple(name for name in wanted if name in asking()), tuple(n for n in wanted if n not in asking())
+        return named or (looking() if null is None else tuple(null.scores)), ()
+
+    def _split(self, box: WhiteBox | Apart, rng: np.random.Generator) -> _Split:
         """Inputs that the model gets right, in random order, a part of them held out."""
         right = np.flatnonzero(box.predict(self.clean.images).argmax(axis=1) == self.clean.labels)
         rows = rng.permutation(right)[: self.settings.inputs]
@@ -194,10 +229,13 @@ class _Audit:
             )
         few = round(HELD_OUT * len(rows))
         held_out, searched = np.sort(rows[:few]), np.sort(rows[few:])
-        return _Split(
-            suspect=Suspect(model=box, clean=self.clean.images[searched], labels=self.clean.labels[searched]),
-            held_out=self.clean.images[held_out],
+        images, labels = self.clean.images[searched], self.clean.labels[searched]
+        suspect = (
+            Questioned(model=box, clean=images, labels=labels)
+            if isinstance(box, Apart)
+            else Suspect(model=box, clean=images, labels=labels)
         )
+        return _Split(suspect=suspect, held_out=self.clean.images[held_out])
 
     def _held(self, null: Null | None, found: Inspections) -> Held | None:
         """None where there is nothing to hold the scores against."""
@@ -207,7 +245,7 @@ class _Audit:
 
     def _called(
         self,
-        box: WhiteBox,
+        box: WhiteBox | Apart,
         found: Inspections,
         held: Held | None,
         held_out: NDArray[np.uint8],
@@ -225,15 +263,17 @@ class _Audit:
         return tuple(sorted(called, key=lambda each: (not each.confirmed, -each.deviations)))
 
     def _power(
-        self, split: _Split, null: Null, detectors: tuple[str, ...], rng: np.random.Generator
+        self, box: WhiteBox, split: _Split, null: Null, detectors: tuple[str, ...], rng: np.random.Generator
     ) -> tuple[Any, ...] | None:
         caught: dict[str, list[bool]] = {}
+        clean, labels = split.suspect.clean, split.suspect.labels
         for kind in controls.KINDS:
             for own in rng.spawn(COPIES):
-                copy = controls.implant(self.opened.box, split.suspect, split.held_out, kind, own)
+                own_suspect = Suspect(model=box, clean=clean, labels=labels)
+                copy = controls.implant(box, own_suspect, split.held_out, kind, own)
                 if copy is None:
                     continue
-                suspect = Suspect(model=copy.box, clean=split.suspect.clean, labels=split.suspect.labels)
+                suspect = Suspect(model=copy.box, clean=clean, labels=labels)
                 found = inspect(suspect, detectors, own, lambda share: None)
                 called = self._called(copy.box, found, self._held(null, found), split.held_out, own)
                 caught.setdefault(kind, []).append(bool(called) and called[0].target == copy.target)
@@ -244,7 +284,7 @@ class _Audit:
         if null is None:
             detail = (
                 f"There is no null for {self.opened.architecture}: nobody knows what detectors say of its clean models. "
-                "Make one with `bezoar calibrate`, and name it with --null."
+                f"Make one with `bezoar calibrate{self._only}`, and name it with --null."
             )
             return Check(name=name, status=Status.FAILED, detail=detail, codes=codes)
         if not found.by_detector:
@@ -253,8 +293,15 @@ class _Audit:
             name=name, status=Status.FOUND if called else Status.CLEAN, detail=self._held_against(null), codes=codes
         )
 
+    @property
+    def _only(self) -> str:
+        """What else to say to `bezoar calibrate`: only some detectors look at black boxes."""
+        return f" --detectors {','.join(asking())}" if isinstance(self.opened.box, Apart) else ""
+
     def _held_against(self, null: Null) -> str:
         told = f"Held against {null.models} clean models of {null.architecture}"
+        if isinstance(self.opened.box, Apart):
+            told += f", which a black box may be or not; it was asked about {self.opened.box.asked:,} inputs"
         if not null.knows(self.opened.classes):
             told += " with other classes: p-values are a guide here, no promise"
         return f"{told}."
@@ -318,14 +365,9 @@ class _Audit:
         return (lambda share: None) if tell is None else (lambda share: tell(stage, share))
 
 
-def unopened(model: Path, found: Scan, data: Dataset, settings: ModelSettings) -> Report:
-    """The report on a file that is not safe to open: what the scanner found, and that nothing else was examined."""
-    nothing = Check(
-        name="backdoor in the model",
-        status=Status.FAILED,
-        detail="The file is not safe, so the model in it was not opened.",
-        codes=("BZ201",),
-    )
+def unopened(model: Path, found: Scan, data: Dataset, settings: ModelSettings, why: str) -> Report:
+    """The report on a model that was not examined: what the scanner found, and why there is nothing else."""
+    nothing = Check(name="backdoor in the model", status=Status.FAILED, detail=why, codes=("BZ201",))
     return Report(
         kind="model",
         dataset=_inputs(data),
@@ -333,7 +375,7 @@ def unopened(model: Path, found: Scan, data: Dataset, settings: ModelSettings) -
             name=model.name,
             form=found.format,
             sha256=found.sha256,
-            architecture="not opened",
+            architecture="not examined",
             parameters=0,
             accuracy=Evidence(name="clean inputs that the model gets right", value=0.0, n=0),
         ),

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from bezoar.core.data import Dataset, Modality
-from bezoar.core.detector import Suspect, Unit
+from bezoar.core.detector import Suspect
 from bezoar.core.errors import InputError
-from bezoar.core.registry import detectors_of, lookup
-from bezoar.engine.models.inspecting import inspect
+from bezoar.core.registry import lookup
+from bezoar.engine.models.inspecting import inspect, looking
 from bezoar.engine.models.nulls import FEWEST, Null
 from bezoar.learn.device import side_by_side
 from bezoar.learn.recipe import Recipe, default_recipe
@@ -78,7 +78,7 @@ def calibrate(
     clean : other clean rows of the same kind, of which each model's detectors are given `inputs` at random.
     architecture : by name.
     models : how many, at least 20.
-    detectors : names of model detectors; all that there are where None.
+    detectors : names of model detectors; all that look into a model where None.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def calibrate(
         raise InputError(f"a null needs at least {FEWEST} models. Got {models}.")
     if clean.classes != data.classes:
         raise InputError(f"{clean.name}: must have the classes of {data.name}.")
-    names, done = detectors or detectors_of(Unit.MODEL), 0
+    names, done = detectors or looking(), 0
 
     def look(own: np.random.Generator) -> dict[str, tuple[float, ...]]:
         nonlocal done

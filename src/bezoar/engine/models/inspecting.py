@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bezoar.core.attack import Trigger
-from bezoar.core.detector import Inspection, Suspect, Unit
+from bezoar.core.detector import Inspection, Questioned, Unit, only_asks
 from bezoar.core.registry import detectors_of, lookup
 from bezoar.core.report import Check, Status
 from bezoar.engine.parts import FAILURES
@@ -38,8 +38,30 @@ class Inspections:
         return {name: triggers[target] for name, triggers in found.items() if target in triggers}
 
 
+def looking() -> tuple[str, ...]:
+    """Names of the detectors that look into a model, in order."""
+    return tuple(name for name in detectors_of(Unit.MODEL) if not only_asks(lookup("detectors", name)))
+
+
+def asking() -> tuple[str, ...]:
+    """Names of the detectors that ask a model for predictions alone, in order."""
+    return tuple(name for name in detectors_of(Unit.MODEL) if only_asks(lookup("detectors", name)))
+
+
+def unfit(detectors: tuple[str, ...]) -> tuple[Check, ...]:
+    """That a detector looks into models, and a black box does not let it, for each of these."""
+    return tuple(
+        Check(
+            name=f"detector {name}",
+            status=Status.NOT_APPLICABLE,
+            detail="Needs the weights and gradients of a network. This model only predicts.",
+        )
+        for name in detectors
+    )
+
+
 def inspect(
-    suspect: Suspect, detectors: tuple[str, ...], rng: np.random.Generator, tell: Callable[[float], None]
+    suspect: Questioned, detectors: tuple[str, ...], rng: np.random.Generator, tell: Callable[[float], None]
 ) -> Inspections:
     """Run model detectors side by side. One that breaks is recorded and stops no other."""
     done = 0
@@ -57,7 +79,7 @@ def inspect(
             tell(done / len(detectors))
 
     # A stream for each name: leaving one detector out changes no other.
-    known = detectors_of(Unit.MODEL)
+    known = (*looking(), *asking())
     streams = dict(zip(known, rng.spawn(len(known)), strict=True))
     results = dict(zip(detectors, side_by_side(look, [(name, streams[name]) for name in detectors]), strict=True))
     return Inspections(

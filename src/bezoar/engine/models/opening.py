@@ -1,6 +1,7 @@
 """A model file, opened without running anything in it, as something that detectors can look into."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,20 @@ from numpy.typing import NDArray
 
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
+from bezoar.core.model import BlackBox
 from bezoar.core.report import Evidence
 from bezoar.learn import saved
-from bezoar.learn.modelfiles import Scan
+from bezoar.learn.apart import Apart, Opener
+from bezoar.learn.exported import open_exported
+from bezoar.learn.modelfiles import Scan, Verdict
+from bezoar.learn.onnx_model import open_onnx, require_runtime
 from bezoar.learn.own_model import load_network
 from bezoar.learn.training import NetworkModel
 from bezoar.learn.white_box import WhiteBox, opened, tapped
 from bezoar.maths.stats import wilson
+
+EXPORTED = ".pt2"
+"""How the name of a program of torch.export ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,14 +32,14 @@ class Opened:
 
     Parameters
     ----------
-    box : the network, open.
+    box : the network, open; or what only predicts, in a process of its own.
     classes : class names, in the order of its logits.
     name, form, sha256 : of its file.
     architecture : by name, or the import path of its code.
     trained : the model with its recipe where it is one of Bezoar's own, for repairs; None where it is somebody's code.
     """
 
-    box: WhiteBox
+    box: WhiteBox | Apart
     classes: tuple[str, ...]
     name: str
     form: str
@@ -41,8 +49,52 @@ class Opened:
 
     @property
     def parameters(self) -> int:
-        """How many numbers it learned."""
+        """How many numbers it learned; 0 of a black box, where nobody knows."""
+        if isinstance(self.box, Apart):
+            return 0
         return sum(parameter.numel() for parameter in self.box.network.parameters())
+
+
+def opener_of(path: Path, scan: Scan, shape: tuple[int, ...], *, run: bool) -> Opener | None:
+    """What opens a model that only predicts, elsewhere; None for files that networks are read from.
+
+    Parameters
+    ----------
+    scan : what the scanner says of it: an ONNX graph must be safe.
+    shape : (c, h, w) of an input.
+    run : a person said that the program in the file may be run.
+
+    Raises
+    ------
+    InputError
+        It is a program, and nobody said so.
+    UsageError
+        It needs a library that is not installed.
+    """
+    if scan.format == "onnx" and scan.verdict is Verdict.SAFE:
+        require_runtime()
+        return partial(open_onnx, path, scan.sha256, shape)
+    if path.suffix == EXPORTED:
+        if not run:
+            raise InputError(
+                f"{path}: is a program, which is run when it is opened and was not analysed. Say --run-model where you trust "
+                "those whom it comes from."
+            )
+        return partial(open_exported, path, scan.sha256, shape)
+    return None
+
+
+def asked(path: Path, scan: Scan, clean: Dataset, box: Apart) -> Opened:
+    """A model that only predicts. Its classes are those of the inputs."""
+    return Opened(
+        box=box,
+        classes=clean.classes,
+        name=path.name,
+        form=scan.format,
+        sha256=scan.sha256,
+        architecture="black box",
+        trained=None,
+    )
 
 
 def open_model(path: Path, scan: Scan, clean: Dataset, *, code: str | None, device: torch.device) -> Opened:
@@ -118,7 +170,7 @@ def aligned(clean: Dataset, classes: tuple[str, ...], name: str) -> Dataset:
     )
 
 
-def accuracy(box: WhiteBox, clean: Dataset) -> Evidence:
+def accuracy(box: BlackBox, clean: Dataset) -> Evidence:
     """Share of the clean inputs that the model gets right."""
     right: NDArray[np.bool_] = box.predict(clean.images).argmax(axis=1) == clean.labels
     share = wilson(int(right.sum()), len(right))
