@@ -207,6 +207,7 @@ def broken(base, **attributes):
 LabelFlip = lookup("attacks", "label_flip")
 LossDynamics = lookup("detectors", "loss_dynamics")
 EnsembleDisagreement = lookup("detectors", "ensemble_disagreement")
+MaximumMargin = lookup("detectors", "maximum_margin")
 
 
 def careless(self, data, rng):
@@ -275,6 +276,7 @@ def rash(self, trace):
             checks.compares_rows_within_its_scope_only,
             "weighs what it gathered",
         ),
+        (broken(MaximumMargin, black_box=True), checks.asks_and_does_not_look_where_it_says_so, "predictions alone"),
         (broken(LossDynamics, __doc__="No references."), checks.is_a_documented_frozen_dataclass, "references"),
     ],
     ids=[
@@ -288,6 +290,7 @@ def rash(self, trace):
         "naming",
         "wide",
         "rash",
+        "peeping",
         "undocumented",
     ],
 )

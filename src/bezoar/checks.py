@@ -29,7 +29,19 @@ from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.core import digest
 from bezoar.core.attack import Poisoned
 from bezoar.core.data import Dataset, Modality, take_inputs
-from bezoar.core.detector import Gathering, Inspection, Learned, ModelDetector, Need, Scope, Suspect, Unit, scope_of
+from bezoar.core.detector import (
+    Gathering,
+    Inspection,
+    Learned,
+    ModelDetector,
+    Need,
+    Questioned,
+    Scope,
+    Suspect,
+    Unit,
+    only_asks,
+    scope_of,
+)
 from bezoar.core.errors import ContractError, InputError
 from bezoar.core.mitigation import Subject, Suspicion
 from bezoar.core.registry import Group
@@ -416,6 +428,28 @@ def leaves_the_model_alone(method: type[Any]) -> None:
     _promise(method, _look(method, 0)[1], "leaves the model it was given alone")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A model of which nothing can be had but predictions."""
+
+    predict: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    classes: int
+
+
+def asks_and_does_not_look_where_it_says_so(method: type[Any]) -> None:
+    """With a `black_box`, a model that only predicts gives the same scores as the same model open."""
+    if not only_asks(method):
+        return
+    suspect, box = _suspect(), planted_model()
+    sealed = Questioned(model=_Sealed(box.predict, box.classes), clean=suspect.clean, labels=suspect.labels)
+    try:
+        scores = method().inspect(sealed, np.random.default_rng(0)).scores
+    except AttributeError:
+        scores = None
+    same = scores is not None and np.array_equal(scores, _look(method, 0)[0].scores)
+    _promise(method, same, "needs predictions alone, as its `black_box` says")
+
+
 # Inputs of a model
 
 
@@ -518,6 +552,7 @@ CHECKS: dict[Kind, tuple[Check, ...]] = {
         inspects_the_same_model_the_same,
         recovers_triggers_that_stamp_images,
         leaves_the_model_alone,
+        asks_and_does_not_look_where_it_says_so,
     ),
     "input_detectors": (
         *_EVERY,

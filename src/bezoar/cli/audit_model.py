@@ -11,7 +11,7 @@ from bezoar.cli.gate import Gate, exit_status
 
 def model(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file. Nothing in it is run.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file. No code in it is run.")],
     data: Annotated[str, typer.Option(metavar="DATA", help="Clean labelled inputs of its kind, 40 or more.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path("bezoar-report"),
     formats: options.Formats = options.FORMATS,

@@ -22,7 +22,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from bezoar import report as reporting
 from bezoar.cli.main import run
 from bezoar.data import read
-from bezoar.engine.models.audit import ModelSettings, unopened
+from bezoar.engine.models.audit import ModelSettings
+from bezoar.engine.models.unexamined import unopened
 from bezoar.engine.provenance import envelope
 from bezoar.engine.provenance.keys import read_private
 from bezoar.learn import saved

@@ -16,12 +16,10 @@ from bezoar.core.detector import Questioned, Suspect
 from bezoar.core.errors import InputError, ModelError
 from bezoar.core.report import (
     Check,
-    DatasetSummary,
     Evidence,
     Finding,
     ModelSummary,
     Report,
-    RunRecord,
     Status,
     UnreadRow,
 )
@@ -32,7 +30,8 @@ from bezoar.engine.models.inspecting import Inspections, asking, inspect, lookin
 from bezoar.engine.models.nulls import Held, Null, hold
 from bezoar.engine.models.opening import Opened, accuracy, aligned, asked, open_model, opener_of
 from bezoar.engine.models.trial import Trial, trial
-from bezoar.engine.record import Stopwatch, hardware, versions
+from bezoar.engine.models.unexamined import inputs_of, record, unopened
+from bezoar.engine.record import Stopwatch
 from bezoar.engine.settings import Asked, Progress
 from bezoar.learn.apart import SECONDS, Apart, Opener, rehearse
 from bezoar.learn.device import resolve
@@ -334,7 +333,7 @@ class _Audit:
         )
         return Report(
             kind="model",
-            dataset=_inputs(clean),
+            dataset=inputs_of(clean),
             model=ModelSummary(
                 name=opened.name,
                 form=opened.form,
@@ -346,7 +345,7 @@ class _Audit:
             ),
             checks=checks,
             findings=tuple(findings),
-            run=_record(self.settings, opened.sha256, clean),
+            run=record(self.settings, opened.sha256, clean),
             power=power,
             unread=tuple(UnreadRow(where=item.where, why=item.why) for item in clean.unread),
             rows=rows,
@@ -363,67 +362,3 @@ class _Audit:
     def _teller(self, stage: str) -> Callable[[float], None]:
         tell = self.settings.progress
         return (lambda share: None) if tell is None else (lambda share: tell(stage, share))
-
-
-def unopened(model: Path, found: Scan, data: Dataset, settings: ModelSettings, why: str) -> Report:
-    """The report on a model that was not examined: what the scanner found, and why there is nothing else."""
-    nothing = Check(name="backdoor in the model", status=Status.FAILED, detail=why, codes=("BZ201",))
-    return Report(
-        kind="model",
-        dataset=_inputs(data),
-        model=ModelSummary(
-            name=model.name,
-            form=found.format,
-            sha256=found.sha256,
-            architecture="not examined",
-            parameters=0,
-            accuracy=Evidence(name="clean inputs that the model gets right", value=0.0, n=0),
-        ),
-        checks=(checked(found), nothing),
-        findings=scanned(found),
-        run=_record(settings, found.sha256, data),
-        unread=tuple(UnreadRow(where=item.where, why=item.why) for item in data.unread),
-        rows=pa.table(
-            {
-                "id": pa.array(data.classes, pa.string()),
-                "index": np.arange(len(data.classes)),
-                "deviations": pa.nulls(len(data.classes), pa.float64()),
-                "p_value": pa.nulls(len(data.classes), pa.float64()),
-                "flagged": np.zeros(len(data.classes), dtype=bool),
-                "code": pa.array([""] * len(data.classes), pa.string()),
-            }
-        ),
-    )
-
-
-def _record(settings: ModelSettings, sha256: str, clean: Dataset) -> RunRecord:
-    watch = settings.watch
-    return RunRecord(
-        command=settings.asked.command,
-        arguments=dict(settings.asked.given),
-        defaults=dict(settings.asked.defaults),
-        seed=settings.seed,
-        started=watch.started.isoformat(timespec="seconds"),
-        seconds=watch.seconds,
-        stages=watch.stages,
-        cpu_seconds={name: spent.cpu_seconds for name, spent in watch.spent.items()},
-        peak_bytes={name: spent.peak_bytes for name, spent in watch.spent.items()},
-        versions=versions(),
-        hardware=hardware(resolve(settings.device)),
-        digests={"model": sha256, "data": clean.merkle_root},
-        trusted=True,
-        notes=clean.notes,
-    )
-
-
-def _inputs(clean: Dataset) -> DatasetSummary:
-    return DatasetSummary(
-        name=clean.name,
-        modality=str(clean.modality),
-        rows=len(clean),
-        shape=clean.images.shape[1:],
-        classes=clean.classes,
-        class_counts=tuple(np.bincount(clean.labels, minlength=len(clean.classes)).tolist()),
-        merkle_root=clean.merkle_root,
-        unread=len(clean.unread),
-    )
