@@ -10,7 +10,7 @@ from benchmarks.grids import Overhead, RayWorkers
 from benchmarks.kernels import ManyFeatures, NearVectors
 from benchmarks.large import Bounded, Growth, Memory, Reading
 from benchmarks.many_classes import ManyClasses
-from benchmarks.model_audit import Cleansing, MoreClasses
+from benchmarks.model_audit import Cleansing, MoreClasses, Stripping
 from benchmarks.peer_defects import Offset, OneCloudEach
 from benchmarks.scanners import Scanners, ScanningSpeed
 from benchmarks.sequential import Program
@@ -93,6 +93,7 @@ MODEL_AUDIT: dict[str, Case] = {
         data="fashion20k", attack=_PATCH, program=Program(batches=31, early_stop=25)
     ),
     "classes-10-to-43": MoreClasses(),
+    "strip-fashion20k": Stripping(data="fashion20k", attack=_PATCH),
 }
 SUITES = {
     "foundation": FOUNDATION,

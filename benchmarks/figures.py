@@ -358,6 +358,15 @@ _MODEL_AUDIT: dict[str, tuple[Figure, ...]] = {
         Figure(name="few_accuracy", title="accuracy of the model of 10 classes", kind="share"),
         Figure(name="many_accuracy", title="accuracy of the model of 43 classes", kind="share"),
     ),
+    "strip-fashion20k": (
+        Figure(name="faster", title="times as fast an input as ART's STRIP", kind="times"),
+        Figure(name="auroc", title="AUROC of stamped inputs", kind="area"),
+        Figure(name="seconds", title="seconds an input", kind="seconds"),
+        Figure(name="art_seconds", title="seconds an input of ART's", kind="seconds"),
+        Figure(name="art_tpr", title="stamped inputs that ART's abstains from (TPR)", kind="share"),
+        Figure(name="art_fpr", title="other inputs that it abstains from (FPR)", kind="share"),
+        Figure(name="tpr", title="TPR of ours at as many false alarms", kind="share"),
+    ),
 }
 FIGURES = {
     "foundation": _FOUNDATION,

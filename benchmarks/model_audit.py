@@ -1,10 +1,12 @@
-"""Audits of models: trigger inversion beside the published one, and its growth with the classes."""
+"""Audits of models: trigger inversion beside the published one, its growth with the classes, and STRIP beside ART's."""
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks import planting, programs, sequential, sets, trainings
+from benchmarks import detection, peers, planting, programs, sequential, sets, trainings
 from benchmarks.sequential import Program, anomaly
 from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.core.attack import Trigger
@@ -20,9 +22,11 @@ from bezoar.core.data import Dataset
 from bezoar.core.detector import Suspect
 from bezoar.core.errors import InputError
 from bezoar.detectors.models.neural_cleanse import NeuralCleanse
+from bezoar.learn import saved
 from bezoar.learn.device import one_thread
 from bezoar.learn.training import NetworkModel
 from bezoar.learn.white_box import opened, pixels_of
+from bezoar.maths.stats import auroc
 
 ROUNDS = 3
 _CPU = torch.device("cpu")
@@ -164,6 +168,67 @@ def signs(classes: int, rows: int, rng: np.random.Generator) -> Dataset:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripping:
+    """STRIP of both on the same weights and inputs, half of them stamped, in processes that take turns.
+
+    Seconds are those of judging inputs; neither fitting the threshold nor loading is in them.
+
+    Parameters
+    ----------
+    data : name of the set that the model is trained on.
+    attack : what is planted in it.
+    overlays : for each input.
+    inputs : that are judged, half of them stamped.
+    clean : inputs that are laid over, and that ART fits its threshold with.
+    """
+
+    data: str
+    attack: BadNets
+    overlays: int = 20
+    inputs: int = 200
+    clean: int = 100
+
+    def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
+        """Seconds an input of both, and what both find."""
+        programs.share_cores()
+        victim = _victim(self.data, self.attack, seed)
+        others = victim.clean.images[victim.clean.rows_not_of(victim.target)]
+        clean, judged = others[: self.clean], others[self.clean :][: self.inputs].copy()
+        stamped = np.arange(len(judged)) < len(judged) // 2
+        judged[stamped] = victim.trigger(judged[stamped])
+        answers: dict[str, list[dict[str, Any]]] = {"bezoar": [], "art": [], "art, 1 thread": []}
+        with tempfile.TemporaryDirectory() as folder:
+            weights, asked = Path(folder) / "model.safetensors", Path(folder) / "asked.npz"
+            saved.save(weights, victim.model, victim.data.classes)
+            np.savez(asked, allow_pickle=False, clean=clean, judged=judged, **_plain_weights(victim.model))
+            for _ in range(ROUNDS):
+                answers["bezoar"].append(programs.own("strip", asked, str(weights), str(self.overlays)))
+                answers["art"].append(peers.ask("art", "art_strip", asked, str(self.overlays)))
+                answers["art, 1 thread"].append(peers.ask("art", "art_strip", asked, str(self.overlays), threads=1))
+        own, peer = answers["bezoar"][0], answers["art"][0]
+        score, flagged = np.asarray(own["scores"]), np.zeros(len(judged), dtype=bool)
+        flagged[peer["flagged"]] = True
+        fpr = float(flagged[~stamped].mean())
+        times = {name: [each["seconds"] for each in several] for name, several in answers.items()}
+        medians = {name: statistics.median(several) for name, several in times.items()}
+        seconds, art_seconds = medians["bezoar"], min(medians["art"], medians["art, 1 thread"])
+        return {
+            "run": programs.record(victim.data),
+            "peers": peer["versions"],
+            "seconds_of_each_call": times,
+            "figures": {
+                "faster": art_seconds / seconds,
+                "seconds": seconds / len(judged),
+                "art_seconds": art_seconds / len(judged),
+                "auroc": auroc(score, stamped),
+                "tpr": detection.tpr_within(score, stamped, fpr),
+                "art_tpr": float(flagged[stamped].mean()),
+                "art_fpr": fpr,
+            },
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Victim:
     data: Dataset
@@ -201,6 +266,13 @@ def _plain(model: NetworkModel) -> Callable[[Tensor], Tensor]:
         return answers
 
     return logits
+
+
+def _plain_weights(model: NetworkModel) -> dict[str, NDArray[Any]]:
+    """Weights and scaling for a program without Bezoar; those of the body are numbered in the order of its layers."""
+    body = {f"body_{index}": value for index, value in enumerate(model.network.body.state_dict().values())}
+    head = {f"head_{name}": value for name, value in model.network.head.state_dict().items()}
+    return {name: value.numpy() for name, value in {**body, **head, "mean": model.mean, "std": model.std}.items()}
 
 
 def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
