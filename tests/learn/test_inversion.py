@@ -68,6 +68,17 @@ def test_classes_are_done_by_themselves(inputs):
     assert result.steps.max() <= 400
 
 
+def test_of_many_classes_only_the_smallest_are_searched_for_to_the_end(inputs):
+    """The others end sooner and a little larger; the smallest is what it is where all are searched for to the end."""
+    whole, hasty = found(inputs), found(inputs, finalists=1)
+    np.testing.assert_allclose(hasty.size[1], whole.size[1], rtol=0.15)
+    others = [0, 2, 3]
+    assert hasty.steps[others].sum() < whole.steps[others].sum()
+    assert (hasty.success >= 0.99).all()
+    assert (hasty.size[others] < 1.3 * whole.size[others]).all()
+    assert hasty.size.argmin() == 1
+
+
 def test_one_class_alone_is_found_as_among_others(inputs):
     """Batches and noise are shared out so that classes do not disturb each other: sizes agree within 15 %."""
     together = found(inputs)

@@ -21,6 +21,8 @@ FIRST_WEIGHT = 1e-3
 """Of the size beside the loss, where a search begins."""
 _STILL = 0.99
 """A size that is not below this share of the least one is no progress."""
+_ROUGHLY_STILL, _ROUGH_PATIENCE = 0.95, 3
+"""The same, and the windows without progress, for classes of which a rough size will do."""
 
 
 class Family(Protocol):
@@ -55,6 +57,8 @@ class Search(Validated):
     goal : share of the inputs that a trigger shall lead to its class.
     window : steps over which success is counted before a weight may change.
     patience : windows without a smaller trigger after which a class is done.
+    finalists : classes, those with the smallest triggers, that are searched for to the end. Of many classes all others are done
+        as soon as their triggers hardly shrink: their sizes, mostly a tenth larger than need be, only say what is usual.
     scale : of the weight of sizes at the beginning: large where sizes are small numbers.
     """
 
@@ -64,6 +68,7 @@ class Search(Validated):
     goal: Level = 0.99
     window: Count = 10
     patience: Count = 5
+    finalists: Count = 10
     scale: Positive = 1.0
 
 
@@ -168,6 +173,8 @@ class Schedule:
     tries: NDArray[np.float64]
     still: NDArray[np.int64]
     low: NDArray[np.float64]
+    roughly_still: NDArray[np.int64]
+    rough_low: NDArray[np.float64]
     rose: NDArray[np.bool_]
     fell: NDArray[np.bool_]
     now: NDArray[np.float64]
@@ -186,6 +193,8 @@ class Schedule:
             tries=np.zeros(k),
             still=np.zeros(k, dtype=np.int64),
             low=np.full(k, np.inf),
+            roughly_still=np.zeros(k, dtype=np.int64),
+            rough_low=np.full(k, np.inf),
             rose=np.zeros(k, dtype=bool),
             fell=np.zeros(k, dtype=bool),
             now=np.full(k, np.inf),
@@ -215,10 +224,12 @@ class Schedule:
         self.weight[failed] /= _DOWN
         self.rose |= works
         self.fell |= failed & np.isfinite(self.size)
-        moved = self.size < _STILL * self.low
-        self.still = np.where(moved, 0, self.still + 1)
-        self.low = np.minimum(self.low, self.size)
-        done = self.searching & np.isfinite(self.size) & self.rose & self.fell & (self.still >= search.patience)
+        self.still = np.where(self.size < _STILL * self.low, 0, self.still + 1)
+        self.roughly_still = np.where(self.size < _ROUGHLY_STILL * self.rough_low, 0, self.roughly_still + 1)
+        self.low, self.rough_low = np.minimum(self.low, self.size), np.minimum(self.rough_low, self.size)
+        settled = self.rose & self.fell & (self.still >= search.patience)
+        usual = np.argsort(np.argsort(self.size, kind="stable")) >= search.finalists
+        done = self.searching & np.isfinite(self.size) & (settled | (usual & (self.roughly_still >= _ROUGH_PATIENCE)))
         self.searching &= ~done
         self.steps[done] = step
         self.hits[:] = self.tries[:] = 0

@@ -43,8 +43,8 @@ class NeuralCleanse(Validated):
 
     Known limits: triggers that cover or bend the whole input, and classes that are small shortcuts by nature (a bag is
     a dark square); hence a null from clean models decides, not the paper's threshold of 2 median absolute deviations.
-    Departures from the paper: all classes in one optimisation, each with its own weight and its own end; sizes are
-    compared as logarithms; inputs of the class itself are not asked.
+    Departures from the paper: all classes in one optimisation, each with its own weight and its own end; beyond ten classes only
+    the ten smallest patches are searched for to the end; sizes are compared as logarithms; inputs of the class itself are not asked.
 
     Parameters
     ----------
