@@ -53,6 +53,7 @@ for _name, _module, _attribute in (
     ("evaluate", "evaluate", "evaluate"),
     ("bench", "bench", "app"),
     ("calibrate", "calibrate", "calibrate"),
+    ("triage", "triage", "triage"),
     ("manifest", "manifest", "app"),
     ("sign", "signing", "sign"),
     ("verify", "signing", "verify"),

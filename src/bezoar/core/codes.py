@@ -329,6 +329,95 @@ _PAGES = (
         rmf=("MAP 4.1", "MEASURE 2.6", "MEASURE 2.7", "MANAGE 2.4", "MANAGE 3.1"),
     ),
     Code(
+        code="BZ202",
+        title="Failures that carry a trigger",
+        shows=(
+            "The failing inputs that a model takes for one class share a mark that other inputs of their classes lack. When the "
+            "finding is confirmed, the mark was put on reference inputs, which took no part in finding it, and turned at least 80 % "
+            "of them to the same class, while the same change dealt out anew among the pixels did not."
+        ),
+        matters=(
+            "The model fails because somebody made it fail, or because its training data taught it a shortcut that acts the "
+            "same way. Whoever knows the mark can make it fail at will, and tests on clean inputs will not notice."
+        ),
+        remedy=(
+            "Take the model out of use. Look at the mark in this report and search the training data for it (`bezoar audit "
+            "data`); with --train this report names the rows that taught it, and their source. Repair the data and train anew, "
+            "or repair the model with the recovered trigger (`bezoar repair`), then run both audits again. Keep the failing inputs "
+            "and this report: they are evidence."
+        ),
+        cannot_tell=(
+            "Whether anybody meant it: a watermark or a camera's dead pixels on one class of training images act like a "
+            "trigger. Marks that bend an input or differ from input to input leave no common residue: the audit of the model, "
+            "which is part of this report, seeks those. Influence is traced through a training of our own, not the model's."
+        ),
+        references=(
+            "Gu, Dolan-Gavitt, Garg: BadNets, 2017. arXiv:1708.06733",
+            "Pruthi, Liu, Kale, Sundararajan: TracIn, NeurIPS 2020. arXiv:2002.08484",
+        ),
+        atlas=("AML.T0018.000", "AML.T0043.004", _POISON),
+        atlas_mitigations=("AML.M0008", _SANITIZE),
+        owasp=("ML10:2023", "ML02:2023"),
+        nist=("NISTAML.023", "NISTAML.024"),
+        rmf=("MEASURE 2.6", "MEASURE 2.7", "MANAGE 2.3", "MANAGE 4.1"),
+    ),
+    Code(
+        code="BZ203",
+        title="Failures on other data than the model was made for",
+        shows=(
+            "As pictures the failing inputs differ from reference inputs of the same classes: brighter or darker, of other "
+            "contrast, blurred, noisy. When the finding is confirmed, reference inputs that were changed in the same way fail as "
+            "well."
+        ),
+        matters=(
+            "The model meets what it was not trained on, and will go on failing there: another camera, other light, another "
+            "compression, a broken sensor. It is no attack by itself, though an attacker who controls the source can bring it about."
+        ),
+        remedy=(
+            "Bring the inputs back to what the model knows where the report shows that this mends failures; else train with inputs "
+            "of the new kind. Watch inputs in use for the measure that drifted."
+        ),
+        cannot_tell=(
+            "Differences of content, such as new products in an old class, beyond what brightness, contrast, sharpness and noise "
+            "show. Several small differences that break the model only together."
+        ),
+        references=(
+            "Hendrycks, Dietterich: Benchmarking neural network robustness to common corruptions, ICLR 2019. arXiv:1903.12261",
+            "Rabanser, Guennemann, Lipton: Failing loudly, NeurIPS 2019. arXiv:1810.11953",
+        ),
+        atlas=("AML.T0015", "AML.T0031"),
+        atlas_mitigations=("AML.M0024",),
+        owasp=("ML01:2023",),
+        nist=("NISTAML.011",),
+        rmf=("MEASURE 2.4", "MANAGE 2.4", "MANAGE 4.1"),
+        stride="Denial of service",
+    ),
+    Code(
+        code="BZ204",
+        title="Failures that are the model's own weakness",
+        shows=(
+            "For most of the failing inputs the true class is the model's second guess, they carry no common mark, and they do "
+            "not differ as pictures from inputs on which it works. They are hard inputs of a kind that it knows."
+        ),
+        matters=(
+            "Nothing speaks for an attack. The model is as good as it was trained to be, and that is not good enough for these inputs."
+        ),
+        remedy=(
+            "Add inputs like these, rightly labelled, to the training set; look first whether their labels, and those of the "
+            "training rows beside them, are right (`bezoar audit data` finds wrong labels)."
+        ),
+        cannot_tell=(
+            "That there is no backdoor at all: only that these failures do not need one. `bezoar audit model` asks the other question."
+        ),
+        references=("Northcutt, Jiang, Chuang: Confident learning, JAIR 70, 2021. arXiv:1911.00068",),
+        atlas=("AML.T0031",),
+        atlas_mitigations=("AML.M0008",),
+        owasp=("ML09:2023",),
+        nist=("NISTAML.011",),
+        rmf=("MEASURE 2.5", "MANAGE 4.1"),
+        stride="Denial of service",
+    ),
+    Code(
         code="BZ601",
         title="Model file that runs code when it is loaded",
         shows=(

@@ -260,13 +260,14 @@ class RunRecord:
 class Document:
     """The canonical, JSON-able part of a report.
 
-    ``kind`` says what was audited: a data set, or a model, with which ``dataset`` are the clean inputs it was tested on.
+    ``kind`` says what was audited: a data set; or a model, with which ``dataset`` are the clean inputs it was tested on; or
+    a model's failures, with which ``dataset`` are the failing inputs.
     ``power`` is None where no controls were run: then the power of this audit is unknown.
     ``control_flagged`` is the share of untouched rows that the control run flagged, a false alarm rate.
     """
 
     schema_version: Literal["1.0"] = SCHEMA_VERSION
-    kind: Literal["data", "model"] = "data"
+    kind: Literal["data", "model", "triage"] = "data"
     dataset: DatasetSummary
     model: ModelSummary | None = None
     checks: tuple[Check, ...]

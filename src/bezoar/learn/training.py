@@ -23,6 +23,9 @@ from bezoar.learn.recipe import Recipe
 Progress = Callable[[int], None]
 """Told after every batch how many rows were passed since it was last told. What it raises ends the training."""
 
+Look = Callable[["NetworkModel", float], None]
+"""Shown a model that is still in training, and its learning rate; must leave it as it is."""
+
 SMALLEST_SIDE = 8
 """Smaller images are enlarged to this many pixels a side: the networks halve them up to three times."""
 BATCH = 256
@@ -120,6 +123,7 @@ def train(
     device: torch.device | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    look: Look | None = None,
 ) -> tuple[NetworkModel, NDArray[np.float32]]:
     """Train a network.
 
@@ -133,6 +137,7 @@ def train(
     generator : on the CPU; it alone decides weights, order and augmentation.
     checkpoint : a file; written after each epoch. Where it holds a part of this very training (same rows, recipe
         and generator), that part is not done again; anything else in it is ignored and written over.
+    look : shown the model after each epoch that is done, in evaluation mode.
 
     Returns
     -------
@@ -172,6 +177,10 @@ def train(
             training.run(epoch, progress)
             if checkpoint:
                 checkpoints.save(checkpoint, training.tensors(epoch + 1), identity=identity)
+            if look is not None:
+                network.eval()
+                look(training.model, training.rate)
+                network.train()
     network.eval()
     return training.model, training.losses
 
@@ -219,6 +228,11 @@ class _Training:
             self.losses[epoch, rows.numpy()] = each.detach().cpu().numpy()
             if progress is not None:
                 progress(len(rows))
+
+    @property
+    def rate(self) -> float:
+        """Of the last step."""
+        return float(self.optimiser.param_groups[0]["lr"])
 
     def tensors(self, done: int = 0) -> dict[str, Tensor]:
         """Network, moments, random state and losses after `done` epochs."""

@@ -49,6 +49,8 @@ def render(report: Report) -> str:
             detectors=_detectors(report),
             charts=charts(shown.power or ()),
             power_unknown=wording.POWER_UNKNOWN,
+            inputs=wording.INPUTS[shown.kind],
+            experiments=wording.EXPERIMENTS,
             sources=sources[:_MOST_SOURCES],
             sources_left_out=max(len(sources) - _MOST_SOURCES, 0),
             source_scale=min(max([row.high for row in sources], default=1.0) or 1.0, 1.0),
@@ -143,7 +145,7 @@ def _detectors(report: Report) -> list[str]:
 
 def _verdicts(report: Report) -> list[dict[str, Any]]:
     """What is known of each class of a model, the most suspicious first; nothing of a data set."""
-    if report.model is None:
+    if report.kind != "model":
         return []
     names, rows = _detectors(report), report.rows.to_pylist()
     rows.sort(key=lambda row: (not row["flagged"], -(row["deviations"] or 0.0)))

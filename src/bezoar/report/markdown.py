@@ -15,7 +15,7 @@ def render(report: Report) -> str:
     shown = safe.document(report)
     verdict = wording.verdict(shown)
     data, model = shown.dataset, shown.model
-    rows = "Data" if model is None else "Clean inputs"
+    rows = wording.INPUTS[shown.kind]
     size = f"{data.rows:,} {data.modality} rows, {len(data.classes)} classes"
     parts = [
         f"# {text(verdict.headline)}",

@@ -19,7 +19,10 @@ _CAVEATS = {
     "data": "Kinds of poison that were not planted are not covered by these figures.",
     "model": "Kinds of backdoors that were not taught to copies are not covered by these figures.",
 }
-_SUBJECTS = {"data": "this data", "model": "this model"}
+INPUTS = {"data": "Data", "model": "Clean inputs", "triage": "Failing inputs"}
+"""What the rows of a report's data set are, by its kind."""
+EXPERIMENTS = "Nothing is planted in a triage: each explanation is tried by an experiment of its own."
+_SUBJECTS = {"data": "this data", "model": "this model", "triage": "these failures"}
 
 
 class Tone(StrEnum):
@@ -164,6 +167,8 @@ def evidence(item: Evidence) -> str:
 
 def missed(report: Document) -> tuple[str, ...]:
     """What this audit would not have seen, from its positive controls, line by line."""
+    if report.kind == "triage":
+        return (EXPERIMENTS,)
     if report.power is None:
         return (POWER_UNKNOWN, f"How much this audit lets through on {_SUBJECTS[report.kind]} was not measured.")
     if not report.power:

@@ -147,14 +147,21 @@ def audit_model(model: Path, data: Dataset, settings: ModelSettings) -> Report:
     with contextlib.ExitStack() as stack:
         try:
             with settings.watch.stage("opening"):
-                opened = _opened(model, found, data, settings, stack)
+                opened = opened_within(model, found, data, settings, stack)
                 clean = aligned(data, opened.classes, opened.name)
-            return _Audit(opened=opened, scan=found, clean=clean, settings=settings).run()
+            return audit_opened(opened, found, clean, settings)
         except ModelError as error:
             return unopened(model, found, data, settings, f"Nothing can be said of it: {error}")
 
 
-def _opened(model: Path, found: Scan, data: Dataset, settings: ModelSettings, stack: contextlib.ExitStack) -> Opened:
+def audit_opened(opened: Opened, found: Scan, clean: Dataset, settings: ModelSettings) -> Report:
+    """Audit a model that is open already, with clean inputs in the order of its classes. Raises as :func:`audit_model`."""
+    return _Audit(opened=opened, scan=found, clean=clean, settings=settings).run()
+
+
+def opened_within(
+    model: Path, found: Scan, data: Dataset, settings: ModelSettings, stack: contextlib.ExitStack
+) -> Opened:
     """The model, open, for as long as the stack is."""
     shape, classes, seconds = data.images.shape[1:], len(data.classes), settings.time_limit
     if settings.code is not None:
