@@ -44,6 +44,8 @@ def sign(
     from bezoar.engine.provenance import keys, layout, signing
 
     _require_something(model, data)
+    if model is not None and model.is_dir() and key.resolve().is_relative_to(model.resolve()):
+        raise UsageError(f"{key}: lies in the model, so whoever gets the model gets the key. Keep it elsewhere.")
     private = keys.read_private(key, None if passphrase_file is None else _passphrase(passphrase_file))
     kept = None if report is None else _report(report)
     given = [str(each) for each in (model, data, key, report) if each is not None]

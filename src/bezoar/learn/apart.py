@@ -5,12 +5,12 @@ import functools
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -149,7 +149,11 @@ def _serve(line: Connection, opener: Opener, classes: int) -> None:
     """In the other process: answer until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a model prints is not what this program says.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    # Where memory runs out, this process shall be the one that ends (Linux only).
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
     predict = _tried(line, opener, _READY)
     while predict is not None:
         try:

@@ -258,6 +258,14 @@ def test_what_cannot_be_vouched_for_is_not_signed(model, keys, tmp_path, capsys,
     assert said.count("\n") == 1
 
 
+def test_a_private_key_is_not_signed_with_the_model(model, keys, tmp_path, capsys):
+    (model / "key.pem").write_bytes(keys["key"].read_bytes())
+    assert run(["sign", str(model), "--key", str(model / "key.pem"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "lies in the model" in said
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

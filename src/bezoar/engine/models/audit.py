@@ -289,7 +289,7 @@ class _Audit:
         name, codes = "backdoor in the model", ("BZ201",)
         if null is None:
             detail = (
-                f"There is no null for {self.opened.architecture}: nobody knows what detectors say of its clean models. "
+                f"There is no null for {self._kind}: nobody knows what detectors say of its clean models. "
                 f"Make one with `bezoar calibrate{self._only}`, and name it with --null."
             )
             return Check(name=name, status=Status.FAILED, detail=detail, codes=codes)
@@ -298,6 +298,11 @@ class _Audit:
         return Check(
             name=name, status=Status.FOUND if called else Status.CLEAN, detail=self._held_against(null), codes=codes
         )
+
+    @property
+    def _kind(self) -> str:
+        """What clean models would have to be like."""
+        return "this black box" if isinstance(self.opened.box, Apart) else self.opened.architecture
 
     @property
     def _only(self) -> str:
