@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from bezoar.core.attack import Trigger
 from bezoar.core.codes import CODES
 from bezoar.core.report import Certainty, Check, Evidence, Finding, Picture, Severity, Status
+from bezoar.engine.models.attribution import Attribution, attributed
 from bezoar.engine.models.inspecting import Inspections
 from bezoar.engine.models.nulls import Null
 from bezoar.engine.models.opening import Opened
 from bezoar.engine.pictures import picture
 from bezoar.learn.modelfiles import Scan, Verdict
+from bezoar.learn.white_box import WhiteBox
 from bezoar.maths.stats import Interval
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def backdoor(
         for detector, each in found.by_detector.items()
     ]
     trigger = found.by_detector[called.detector].triggers[called.target] if called.detector else None
+    why = Attribution() if trigger is None else _why(trigger, held_out, called, opened, name)
     return Finding(
         code=page.code,
         title=page.title,
@@ -66,8 +69,8 @@ def backdoor(
         subject=f"class {name}",
         summary=_summary(opened, called, name),
         remedy=page.remedy,
-        evidence=tuple(evidence),
-        pictures=() if trigger is None else _pictures(trigger, held_out, called, opened, name),
+        evidence=(*evidence, *why.evidence),
+        pictures=() if trigger is None else (*_pictures(trigger, held_out, called, opened, name), *why.pictures),
         references=page.framework(),
     )
 
@@ -111,6 +114,14 @@ def _summary(opened: Opened, called: "Called", name: str) -> str:
     if called.confirmed:
         return f"{found}, and is smaller than those of clean models. No training data were needed to find it."
     return f"{found}, which stands out more than in clean models but is no experiment that settles it."
+
+
+def _why(trigger: Trigger, held_out: NDArray[np.uint8], called: "Called", opened: Opened, name: str) -> Attribution:
+    """Stamped inputs against the same as they were; of a black box nothing is known."""
+    if not isinstance(opened.box, WhiteBox):
+        return Attribution()
+    others = held_out[opened.box.predict(held_out).argmax(axis=1) != called.target]
+    return attributed(opened.box, trigger(others), others, called.target, name)
 
 
 def _pictures(

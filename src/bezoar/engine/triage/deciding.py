@@ -1,5 +1,6 @@
 """What the evidence comes to: a finding for each explanation that holds, and a check for each that was asked."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from bezoar.core.codes import CODES
 from bezoar.core.data import Dataset
 from bezoar.core.report import Certainty, Check, Evidence, Exhibit, Finding, Picture, Severity, Status
+from bezoar.engine.models.attribution import Attribution
 from bezoar.engine.pictures import picture, trigger_pictures
 from bezoar.engine.triage.confusion import Confusion
 from bezoar.engine.triage.drift import LARGE, Shift
@@ -37,6 +39,7 @@ class Facts:
     residues, shifts : the strongest first.
     confusion : how failing inputs are confused.
     recovered : what the audit of the model itself found (BZ201), and its check.
+    attribution : which pixels and channels lead failing inputs to the class that most are taken for.
     influence : what training rows did, where there are any.
     train : the training rows.
     """
@@ -48,6 +51,7 @@ class Facts:
     shifts: tuple[Shift, ...]
     confusion: Confusion
     recovered: tuple[tuple[Finding, ...], Check]
+    attribution: Attribution
     influence: Influence | None
     train: Dataset | None
 
@@ -90,8 +94,8 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
     """The explanations that hold."""
     # What the audit of the model confirmed needs no failing input to be true.
     found = [each for each in facts.recovered[0] if each.certainty is Certainty.CONFIRMED]
-    if facts.backdoor is not None:
-        found.append(_backdoor(facts, facts.backdoor))
+    if facts.backdoor is not None and facts.residue is not None:
+        found.append(_backdoor(facts, facts.residue, facts.backdoor))
     if facts.drift is not None:
         found.append(_drift(facts, facts.drift))
     if facts.weakness is not None:
@@ -120,9 +124,7 @@ def checks(facts: Facts) -> tuple[Check, ...]:
     return tuple(told)
 
 
-def _backdoor(facts: Facts, certainty: Certainty) -> Finding:
-    residue = facts.residue
-    assert residue is not None  # it is what made the certainty
+def _backdoor(facts: Facts, residue: Residue, certainty: Certainty) -> Finding:
     name = facts.classes[residue.target]
     turned = residue.trial.target.value
     summary = (
@@ -133,6 +135,7 @@ def _backdoor(facts: Facts, certainty: Certainty) -> Finding:
     pictures = (
         *trigger_pictures(residue.stamp, facts.reference.images[facts.reference.labels != residue.target][:1], name),
         *_some(own, "a failing input"),
+        *facts.attribution.pictures,
     )
     return _finding(
         BACKDOOR,
@@ -245,6 +248,7 @@ def evidence(facts: Facts) -> tuple[Evidence, ...]:
             note=f"control: what second guesses on reference inputs give; p = {confusion.p_value:.1g}",
         )
     )
+    told += [dataclasses.replace(each, name=f"inside: {each.name}") for each in facts.attribution.evidence]
     for finding in facts.recovered[0]:
         told += [
             Evidence(

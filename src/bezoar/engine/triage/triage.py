@@ -10,6 +10,7 @@ import pyarrow as pa
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.errors import InputError, ModelError
 from bezoar.core.report import Certainty, Check, ModelSummary, Report, Status, UnreadRow
+from bezoar.engine.models.attribution import Attribution, attributed
 from bezoar.engine.models.audit import FEWEST_INPUTS, LEAST_LIFT, ModelSettings, audit_opened, opened_within
 from bezoar.engine.models.findings import checked
 from bezoar.engine.models.opening import Opened, accuracy, aligned
@@ -22,6 +23,7 @@ from bezoar.engine.triage.inputs import Failing, Reference
 from bezoar.engine.triage.residue import carried, residues
 from bezoar.learn.modelfiles import Scan, Verdict, scan
 from bezoar.learn.recipe import Recipe, default_recipe
+from bezoar.learn.white_box import WhiteBox
 
 FEWEST_FAILURES = 10
 """Fewer failing inputs allow no claim."""
@@ -121,8 +123,13 @@ class _Triage:
         # Stages of the audit are told by itself.
         audit = audit_opened(opened, self.scan, known, dataclasses.replace(settings, controls=False))
         target = common[0].target if common else confusion.target
+        own = failing.only(failing.predicted == target)
+        with settings.watch.stage("explaining"):
+            why = Attribution()
+            if isinstance(opened.box, WhiteBox):
+                why = attributed(opened.box, own.images, usual.like(own, marks), target, opened.classes[target])
         with settings.watch.stage("tracing"):
-            traced = None if train is None else self._traced(failing, usual, target, train)
+            traced = None if train is None else self._traced(own, usual, target, train)
         return Facts(
             classes=opened.classes,
             failing=failing,
@@ -134,15 +141,15 @@ class _Triage:
                 tuple(each for each in audit.findings if each.code == "BZ201"),
                 next(each for each in audit.checks if "BZ201" in each.codes),
             ),
+            attribution=why,
             influence=traced,
             train=train,
         )
 
-    def _traced(self, failing: Failing, usual: Reference, target: int, train: Dataset) -> Influence | None:
+    def _traced(self, own: Failing, usual: Reference, target: int, train: Dataset) -> Influence | None:
         rows = aligned(train, self.opened.classes, self.opened.name)
         trained = self.opened.trained
         recipe: Recipe = default_recipe(len(rows)) if trained is None else trained.recipe
-        own = failing.only(failing.predicted == target)
         return influence(rows, own, usual, target, recipe, seed=self.settings.seed, device=self.settings.device)
 
     def _recovery(self, facts: Facts) -> Check:
