@@ -53,7 +53,7 @@ def fitted(detector, model, seed=0):
 
 def test_strip_takes_the_entropy_over_the_classes_of_each_mixed_picture():
     """A well-known program takes it over the pictures, which turns the order of clean and triggered around."""
-    learned, scorer = fitted(Strip(overlays=4), Answers(by_brightness))
+    learned, scorer = fitted(Strip(overlays=4, weight=0.5), Answers(by_brightness))
     images = pictures(5)
     expected = []
     for image in images:

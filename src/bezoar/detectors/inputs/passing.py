@@ -10,22 +10,35 @@ from torch import Tensor
 from bezoar.core.detector import Scorer
 from bezoar.core.errors import InputError
 from bezoar.core.model import HasGradients
+from bezoar.learn.device import side_by_side
 from bezoar.learn.white_box import WhiteBox, pixels_of
 
-_AT_ONCE = 512
-"""Pictures in one pass, those made of an input counted each."""
+_AT_ONCE, _AT_ONCE_IN_CACHE = 512, 64
+"""Pictures in one pass, those made of an input counted each. On a processor what a layer makes of them shall fit its caches: half the time."""
 
 
 def by_batches(score: Callable[[Tensor], Tensor], device: torch.device, *, passes: int) -> Scorer:
-    """A scorer from what scores pixels (b, c, h, w) and passes so many pictures for each."""
-    step = max(1, _AT_ONCE // passes)
+    """A scorer from what scores pixels (b, c, h, w) and passes so many pictures for each.
+
+    On a processor a batch is a thread's: two threads that share a batch of small pictures wait for each other, for ten times as
+    long as they work where the cores are busy.
+    """
+    step = max(1, (_AT_ONCE_IN_CACHE if device.type == "cpu" else _AT_ONCE) // passes)
 
     def scorer(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         scores = np.empty(len(images))
-        with torch.inference_mode():
-            for start in range(0, len(images), step):
-                rows = slice(start, start + step)
+
+        def fill(start: int) -> None:
+            rows = slice(start, start + step)
+            with torch.inference_mode():
                 scores[rows] = score(pixels_of(images[rows], device)).double().cpu().numpy()
+
+        starts = range(0, len(images), step)
+        if device.type == "cpu":
+            side_by_side(fill, starts)
+        else:
+            for start in starts:
+                fill(start)
         return scores
 
     return scorer

@@ -20,14 +20,15 @@ class Strip(Validated):
 
     A trigger forces its class whatever else is in the picture; honest content is drowned by the other picture.
 
-    Known limits: triggers that the overlay breaks (faint blends, warps), and models that are sure of anything.
+    Known limits: triggers that the overlay breaks (faint blends, sinusoids), and models that are sure of anything.
     Departures from the paper: the same overlays for every input, so that equal inputs have equal scores; pictures are
     mixed by weight, where the paper adds them up; entropy in nats.
 
     Parameters
     ----------
     overlays : clean pictures laid over each input, one pass each. The paper uses 100.
-    weight : of the overlay, in (0, 1].
+    weight : of the overlay, in (0, 1]. On clothes (Fashion-MNIST), AUROC at 0.5 and at 0.3: a white patch .81 and .96, a patch
+        that excites neurons .46 and .94, a warp .92 and .96, a sinusoid .19 and .58.
 
     References
     ----------
@@ -35,7 +36,7 @@ class Strip(Validated):
     """
 
     overlays: Count = 10
-    weight: Fraction = 0.5
+    weight: Fraction = 0.3
 
     unit: ClassVar[Unit] = Unit.INPUT
 
