@@ -347,6 +347,8 @@ _CLEANSING = (
     Figure(name="published_norm", title="of the published way", kind="ratio"),
     Figure(name="anomaly", title="anomaly index of the target", kind="ratio"),
     Figure(name="published_anomaly", title="of the published way", kind="ratio"),
+    Figure(name="log_anomaly", title="anomaly index of the target among the logarithms of norms", kind="ratio"),
+    Figure(name="published_log_anomaly", title="of the published way", kind="ratio"),
     Figure(name="asr", title="ASR of the planted trigger", kind="share"),
 )
 _MODEL_AUDIT: dict[str, tuple[Figure, ...]] = {

@@ -74,6 +74,8 @@ class Cleansing:
                 "published_seconds": peer,
                 "norm_of_published": float(norms[target] / published[target]),
                 "anomaly_lead": anomaly(norms, target) - anomaly(published, target),
+                "log_anomaly": anomaly(np.log(norms), target),
+                "published_log_anomaly": anomaly(np.log(published), target),
                 "norm": float(norms[target]),
                 "published_norm": float(published[target]),
                 "anomaly": anomaly(norms, target),

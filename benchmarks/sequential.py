@@ -140,9 +140,13 @@ class _Schedule:
 
 
 def anomaly(norms: NDArray[np.float64], target: int) -> float:
-    """How many deviations the target's norm lies below the median: over 2, the paper calls the class infected (section IV-B)."""
+    """How many deviations the target's norm lies below the median: over 2, the paper calls the class infected (section IV-B).
+
+    0 where half of the norms are the same: they do not tell what a usual deviation is.
+    """
     middle = np.median(norms)
-    return float((middle - norms[target]) / (1.4826 * np.median(np.abs(norms - middle))))
+    deviation = 1.4826 * np.median(np.abs(norms - middle))
+    return float((middle - norms[target]) / deviation) if deviation else 0.0
 
 
 def _drawn(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
