@@ -349,6 +349,8 @@ _CLEANSING = (
     Figure(name="published_anomaly", title="of the published way", kind="ratio"),
     Figure(name="log_anomaly", title="anomaly index of the target among the logarithms of norms", kind="ratio"),
     Figure(name="published_log_anomaly", title="of the published way", kind="ratio"),
+    Figure(name="success", title="inputs that no search saw, turned by the target's recovered trigger", kind="share"),
+    Figure(name="published_success", title="of the published way", kind="share"),
     Figure(name="asr", title="ASR of the planted trigger", kind="share"),
 )
 _MODEL_AUDIT: dict[str, tuple[Figure, ...]] = {

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import detection, peers, planting, programs, sequential, sets, trainings
-from benchmarks.sequential import Program, anomaly
+from benchmarks.sequential import Program, Sought, anomaly
 from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.core.attack import Trigger
 from bezoar.core.data import Dataset
-from bezoar.core.detector import Suspect
+from bezoar.core.detector import Inspection, Suspect
 from bezoar.core.errors import InputError
 from bezoar.detectors.models.neural_cleanse import NeuralCleanse
 from bezoar.learn import saved
@@ -29,6 +29,8 @@ from bezoar.learn.white_box import opened, pixels_of
 from bezoar.maths.stats import auroc
 
 ROUNDS = 3
+_UNSEEN = 2_000
+"""Clean rows, at most, on which recovered triggers are tried."""
 _CPU = torch.device("cpu")
 
 Result = TypeVar("Result")
@@ -62,7 +64,12 @@ class Cleansing:
         suspect, target = _suspect(victim.model, victim.clean, self.inputs), victim.target
         logits = suspect.model.logits if self.folded else _plain(victim.model)
         with one_thread():
-            times, norms, published = self._in_turns(suspect, logits, seed)
+            times, inspection, sought = self._in_turns(suspect, logits, seed)
+        norms, published = np.exp(-inspection.scores), np.array([each.norm for each in sought])
+        unseen = victim.clean.take(np.arange(self.inputs, min(len(victim.clean), self.inputs + _UNSEEN)))
+        others = unseen.images[unseen.rows_not_of(target)]
+        stamped = sought[target].stamp(pixels_of(others, _CPU)).mul(255).round().byte().numpy()
+        turned = victim.model.predict(inspection.triggers.get(target, np.copy)(others))
         own, peer = statistics.median(times["bezoar"]), sum(times["published"])
         return {
             "run": programs.record(victim.data),
@@ -80,30 +87,31 @@ class Cleansing:
                 "published_norm": float(published[target]),
                 "anomaly": anomaly(norms, target),
                 "published_anomaly": anomaly(published, target),
+                "success": float((turned.argmax(axis=1) == target).mean()),
+                "published_success": float((victim.model.predict(stamped).argmax(axis=1) == target).mean()),
                 "asr": trainings.attack_success(victim.model, victim.clean, victim.trigger, target),
             },
         }
 
     def _in_turns(
         self, suspect: Suspect, logits: Callable[[Tensor], Tensor], seed: int
-    ) -> tuple[dict[str, list[float]], NDArray[np.float64], NDArray[np.float64]]:
-        """Seconds of each call, and the norms of all classes by ours and by the published way."""
+    ) -> tuple[dict[str, list[float]], Inspection, list[Sought]]:
+        """Seconds of each call, what ours says of all classes, and what the published way found for each."""
         generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng((seed, 6))
         pixels, k = pixels_of(suspect.clean, _CPU), suspect.model.classes
         times: dict[str, list[float]] = {"bezoar": [], "published": []}
-        norms, published = np.zeros((2, k))
+        found = []
         # What a first call loads and lays out is in no time.
-        NeuralCleanse(steps=1).inspect(suspect, np.random.default_rng(0))
+        inspection = NeuralCleanse(steps=1).inspect(suspect, np.random.default_rng(0))
         sequential.seek(logits, pixels, 0, Program(steps=1), torch.Generator(), np.random.default_rng(0))
         for index in range(k):
-            seek = partial(sequential.seek, logits, pixels, index, self.program, generator, rng)
-            published[index], seconds = _timed(lambda seek=seek: seek().norm)  # type: ignore[misc]
+            sought, seconds = _timed(partial(sequential.seek, logits, pixels, index, self.program, generator, rng))
+            found.append(sought)
             times["published"].append(seconds)
             if index in (k // 4, k // 2, 3 * k // 4):
-                inspection, seconds = _timed(lambda: NeuralCleanse().inspect(suspect, np.random.default_rng(seed)))
+                inspection, seconds = _timed(partial(NeuralCleanse().inspect, suspect, np.random.default_rng(seed)))
                 times["bezoar"].append(seconds)
-                norms = np.exp(-inspection.scores)
-        return times, norms, published
+        return times, inspection, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,16 +43,22 @@ class Program:
     early_stop: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sought:
     """What was found for a class: the norm of the smallest mask that reached the goal, and the updates that it took.
 
-    Where none did, the norm is the last one and `reached` is false.
+    Where none did, all is the last one's and `reached` is false. Mask (1, h, w) and pattern (c, h, w) are those after the step.
     """
 
     norm: float
     reached: bool
     updates: int
+    mask: Tensor
+    pattern: Tensor
+
+    def stamp(self, pixels: Tensor) -> Tensor:
+        """Pixels (n, c, h, w) in [0, 1] under the pattern."""
+        return (1 - self.mask) * pixels + self.mask * self.pattern
 
 
 def seek(
@@ -68,7 +74,7 @@ def seek(
     mask, pattern = (_drawn((channels, *pixels.shape[2:]), generator) for channels in (1, pixels.shape[1]))
     optimiser = torch.optim.Adam([pattern, mask], lr=program.learning_rate, betas=(0.5, 0.9))
     batches, schedule = _batches(len(pixels), program.batch, rng), _Schedule(program)
-    updates, norm = 0, float("nan")
+    updates, norm, best = 0, float("nan"), (mask, pattern)
     for _ in range(program.steps):
         hits = seen = 0
         norms = []
@@ -87,10 +93,15 @@ def seek(
             norms.append(float(size.detach()))
             updates += 1
         norm = float(np.mean(norms))
-        if schedule.ends(hits / seen, norm):
+        before = schedule.best
+        ends = schedule.ends(hits / seen, norm)
+        if schedule.best < before:
+            best = mask.detach().clone(), pattern.detach().clone()
+        if ends:
             break
     reached = bool(np.isfinite(schedule.best))
-    return Sought(norm=schedule.best if reached else norm, reached=reached, updates=updates)
+    share, shade = (torch.tanh(each.detach()) / 2 + 0.5 for each in best)
+    return Sought(norm=schedule.best if reached else norm, reached=reached, updates=updates, mask=share, pattern=shade)
 
 
 class _Schedule:
