@@ -32,7 +32,10 @@ SURFACES = {
         "Each gives every row of a set, every class of a model or every input at run time a score, higher always more "
         "suspicious. An audit runs those that fit what is audited; inputs are watched by a [monitor](../models.md)."
     ),
-    "mitigations": "`bezoar repair NAME SUBJECT --out DIR` applies these. The set that was audited is never written to.",
+    "mitigations": (
+        "`bezoar repair NAME SUBJECT --out DIR` applies these to a set, or with `--data CLEAN` to a model. What was audited is "
+        "never written to."
+    ),
 }
 EXITS = (
     "Exit status: 0 clean, 1 findings at or above `--fail-on`, 2 wrong usage or unreadable input, 3 some check failed or "

@@ -14,8 +14,8 @@ class Case:
         (`bezoar.checks.planted_trace`).
     metric : "asr" (share of stamped held-out rows of other classes that are taken for the target), "confused" (share of
         held-out rows of the struck class that are taken for the target), "auroc", "repaired" (share of the flagged
-        rows that are gone or carry their true label), or "lead" (how far a score of the target moves ahead of the
-        others where a model is backdoored).
+        rows that are gone or carry their true label), "lead" (how far a score of the target moves ahead of the
+        others where a model is backdoored), or "asr taken" (share of the ASR that a repair of the model takes away).
     at_least : what the method must reach.
     control_at_most : what the same measure may reach where nothing was planted.
     settings : parameters of the method.
@@ -105,4 +105,21 @@ CASES = {
     "filter": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),
     "quarantine": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),
     "relabel": Case(data="planted", metric="repaired", at_least=0.9, control_at_most=0.0),
+    # mitigations of models
+    "abl": Case(data="large digits", metric="asr taken", at_least=0.9, control_at_most=0.0, attack=PATCH),
+    "anp": Case(data="large digits", metric="asr taken", at_least=0.3, control_at_most=0.0, attack=PATCH),
+    "clp": Case(data="large digits", metric="asr taken", at_least=0.0, control_at_most=0.0, attack=PATCH),
+    "fine_pruning": Case(data="large digits", metric="asr taken", at_least=0.7, control_at_most=0.0, attack=PATCH),
+    "fine_tuning": Case(data="large digits", metric="asr taken", at_least=0.3, control_at_most=0.0, attack=PATCH),
+    "i_bau": Case(data="large digits", metric="asr taken", at_least=0.2, control_at_most=0.0, attack=PATCH),
+    "nad": Case(data="large digits", metric="asr taken", at_least=0.6, control_at_most=0.0, attack=PATCH),
+    "relearning": Case(
+        data="large digits",
+        metric="asr taken",
+        at_least=0.95,
+        control_at_most=0.0,
+        attack=PATCH,
+        settings={"steps": 500, "inputs": 2_000, "pressed": 900, "stamped": 500},
+    ),
+    "unlearning": Case(data="large digits", metric="asr taken", at_least=0.95, control_at_most=0.0, attack=PATCH),
 }

@@ -199,6 +199,28 @@ def test_detector_of_inputs_tells_stamped_from_clean_ones(name):
     assert auroc(scores[: len(rest)], np.arange(len(rest)) % 2 == 0) <= case.control_at_most
 
 
+@pytest.mark.parametrize("name", named("model_mitigations"))
+def test_mitigation_of_models_takes_the_backdoor_out_and_leaves_the_rest(name):
+    """Accuracy on untouched digits (399) falls by no more than 5 points."""
+    case, (train_on, held_out) = CASES[name], large_digits()
+    box, trigger, target = watched(case.attack)
+    data, suspicion = held_out.take(np.arange(200)), None
+    if name == "abl":
+        poisoned = attack(case.attack).poison(train_on, np.random.default_rng(0))
+        code = np.where(poisoned.changed, "BZ101", "")
+        data = poisoned.data
+        suspicion = Suspicion(flagged=poisoned.changed, code=code, suggested=train_on.labels)
+    subject = Subject(data=data, model=box, suspicion=suspicion, triggers={target: trigger})
+    repaired = lookup("mitigations", name)(**case.settings).apply(subject).model
+    test = held_out.take(np.arange(200, len(held_out)))
+    victims = trigger(test.images[test.labels != target])
+    before, after = ((each.predict(victims).argmax(axis=1) == target).mean() for each in (box, repaired))
+    right, still = ((each.predict(test.images).argmax(axis=1) == test.labels).mean() for each in (box, repaired))
+    assert before >= 0.9
+    assert 1 - after / before >= case.at_least
+    assert still >= right - 0.05
+
+
 def broken(base, **attributes):
     """A method that differs from a good one in a single way."""
     return type(f"Broken{base.__name__}", (base,), {"__slots__": (), "__doc__": base.__doc__, **attributes})

@@ -56,6 +56,8 @@ Check = Callable[[type[Any]], None]
 
 BUDGET = 7
 """Rows that attacks are asked to change."""
+BRIEF = 20
+"""Steps of repairs that train."""
 PLANTED_AUROC = 0.7
 """The least that a detector's ranking of a plainly planted case must reach; 0.5 is chance, below it the sign is wrong."""
 
@@ -360,14 +362,31 @@ def leaves_the_subject_alone(method: type[Any]) -> None:
 
 
 @functools.cache
-def planted_model() -> WhiteBox:
-    """A small network trained on example images of which a tenth carry a white corner and the label "a"."""
-    data = example_data(seed=1)
-    poisoned = BadNets(rate=0.1, target=0, size=2).poison(data, np.random.default_rng(0)).data
+def planted_subject() -> Subject:
+    """A small network trained on example images of which a tenth carry a white corner and the label "a".
+
+    Its rows are clean ones to repair with, of which 20 are suspected, and its trigger is under class 0.
+    """
+    data, clean = example_data(seed=1), example_data(seed=2)
+    poisoned = BadNets(rate=0.1, target=0, size=2).poison(data, np.random.default_rng(0))
     generator = torch.Generator().manual_seed(0)
     recipe = Recipe(epochs=6, batch_size=32)
-    model, _ = train(poisoned.images, poisoned.labels, len(data.classes), recipe, generator)
-    return opened(model)
+    model, _ = train(poisoned.data.images, poisoned.data.labels, len(data.classes), recipe, generator)
+    flagged = np.arange(len(clean)) < 20
+    return Subject(
+        data=clean,
+        suspicion=Suspicion(flagged=flagged, code=np.where(flagged, "BZ101", ""), suggested=clean.labels),
+        model=opened(model),
+        triggers={} if poisoned.trigger is None else {0: poisoned.trigger},
+    )
+
+
+def planted_model() -> WhiteBox:
+    """The network of :func:`planted_subject`."""
+    model = planted_subject().model
+    if not isinstance(model, WhiteBox):
+        raise ContractError("the planted network is no open one.")
+    return model
 
 
 def _suspect() -> Suspect:
@@ -516,8 +535,21 @@ def leaves_a_fitted_model_alone(method: type[Any]) -> None:
     _promise(method, same and np.array_equal(suspect.clean, inputs), "leaves the model it was given alone")
 
 
+def repairs_a_copy_of_the_model(method: type[Any]) -> None:
+    """The model that came stays; the repaired one predicts, and equal settings repair equally."""
+    subject, box = planted_subject(), planted_model()
+    images = subject.data.images[:50]
+    before, predicted = _weights(box), box.predict(images)
+    first, again = (_briefly(method).apply(subject) for _ in range(2))
+    same = _weights(box) == before and np.array_equal(box.predict(images), predicted)
+    _promise(method, same, "leaves the model it was given alone")
+    repaired = first.model.predict(images)
+    _promise(method, bool(np.isfinite(repaired).all()), "gives a model whose predictions are finite")
+    _promise(method, np.array_equal(repaired, again.model.predict(images)), "repeats itself with the same settings")
+
+
 _EVERY = (is_a_documented_frozen_dataclass, survives_pickling)
-Kind = Literal["attacks", "detectors", "model_detectors", "input_detectors", "mitigations"]
+Kind = Literal["attacks", "detectors", "model_detectors", "input_detectors", "mitigations", "model_mitigations"]
 CHECKS: dict[Kind, tuple[Check, ...]] = {
     "attacks": (
         *_EVERY,
@@ -562,14 +594,17 @@ CHECKS: dict[Kind, tuple[Check, ...]] = {
         passes_as_many_pictures_as_it_says,
         leaves_a_fitted_model_alone,
     ),
+    "model_mitigations": (*_EVERY, declares_its_surface, repairs_a_copy_of_the_model),
 }
-"""The checks of each kind of method; "detectors" score rows."""
+"""The checks of each kind of method; "detectors" score rows and "mitigations" repair data."""
 
 
 def kind_of(group: Group, method: type[Any]) -> Kind:
     """Which checks are for a method."""
-    units: dict[Unit | None, Kind] = {Unit.MODEL: "model_detectors", Unit.INPUT: "input_detectors"}
-    return units.get(getattr(method, "unit", None), group) if group == "detectors" else group
+    if group == "detectors":
+        units: dict[Unit | None, Kind] = {Unit.MODEL: "model_detectors", Unit.INPUT: "input_detectors"}
+        return units.get(getattr(method, "unit", None), group)
+    return "model_mitigations" if getattr(method, "surface", "") == "model" else group
 
 
 def _promise(method: type[Any], kept: bool, promise: str) -> None:
@@ -583,6 +618,11 @@ def _has(method: type[Any], field: str) -> bool:
 
 def _with_budget(method: type[Any], count: int = BUDGET) -> Any:
     return dataclasses.replace(method(), count=count) if _has(method, "count") else method()
+
+
+def _briefly(method: type[Any]) -> Any:
+    """With few steps, where it takes many: what is checked does not depend on how many there are."""
+    return dataclasses.replace(method(), steps=BRIEF) if _has(method, "steps") else method()
 
 
 def _poison(method: type[Any], data: Dataset, *, seed: int = 0, count: int = BUDGET) -> Poisoned:

@@ -4,11 +4,14 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from bezoar.cli.main import run
 from bezoar.data import read
 from bezoar.engine import audit as engine
+from bezoar.learn import saved
 from bezoar.learn.recipe import Recipe
+from bezoar.learn.training import train
 
 FAST = ("--no-controls", "--detectors", "spectral_signatures,mahalanobis", "--quiet")
 
@@ -67,7 +70,7 @@ def test_a_second_repair_into_the_same_folder_leaves_nothing_of_the_first(story,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["pray", "{bad}", "--report", "{report}"], "no mitigation named 'pray'. There are: filter, quarantine"),
+        (["pray", "{bad}", "--report", "{report}"], "no mitigation named 'pray'. There are: abl, anp, clp, filter"),
         (["filter", "digits", "--report", "{report}"], "digits: the report is about other rows"),
         (["filter", "{bad}", "--report", "nowhere"], "nowhere: no report can be read here"),
         (["filter", "nowhere", "--report", "{report}"], "nowhere: no such file"),
@@ -87,3 +90,41 @@ def test_a_repair_into_the_set_itself_is_refused(story, capsys):
     arguments = [str(story / "bad"), "--report", str(story / "report"), "--out", str(story / "bad")]
     assert run(["repair", "filter", *arguments]) == 2
     assert "never written to" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small network of digits."""
+    data = read("digits")
+    recipe = Recipe(epochs=3, batch_size=64)
+    trained, _ = train(data.images[:900], data.labels[:900], 10, recipe, torch.Generator().manual_seed(0))
+    return saved.save(tmp_path_factory.mktemp("model") / "model.safetensors", trained, data.classes)
+
+
+BRIEFLY = ("--set", "steps=100", "--set", "inputs=1000", "--set", "pressed=300")
+
+
+def test_a_model_is_repaired_with_clean_inputs_and_the_result_is_told(model, tmp_path, capsys):
+    before = model.read_bytes()
+    assert run(["repair", "relearning", str(model), "--data", "digits", "--out", str(tmp_path), *BRIEFLY]) == 0
+    told = capsys.readouterr().out
+    assert "right" in told
+    assert "95 % interval" in told
+    assert model.read_bytes() == before
+    record = json.loads((tmp_path / "repair.json").read_text())
+    assert record["repair"] == "relearning"
+    assert saved.load(tmp_path / "model.safetensors", torch.device("cpu")).classes == tuple("0123456789")
+
+
+def test_a_repaired_model_never_takes_the_place_of_the_one_that_came(model, capsys):
+    before = model.read_bytes()
+    assert run(["repair", "relearning", str(model), "--data", "digits", "--out", str(model.parent), *BRIEFLY]) == 2
+    assert "never written to" in capsys.readouterr().err
+    assert model.read_bytes() == before
+
+
+def test_repairs_of_models_and_of_sets_are_told_apart(model, tmp_path, capsys):
+    assert run(["repair", "relearning", str(model), "--out", str(tmp_path)]) == 2
+    assert "Name them with --data" in capsys.readouterr().err
+    assert run(["repair", "filter", "digits", "--data", "digits", "--out", str(tmp_path)]) == 2
+    assert "for repairs of models" in capsys.readouterr().err

@@ -1,20 +1,35 @@
-"""`bezoar repair`: the set without its poison."""
+"""`bezoar repair`: the set without its poison, or the model without its backdoor."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bezoar.cli import options
 
+if TYPE_CHECKING:
+    from bezoar.core.report import Report
+
 
 def repair(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="filter, relabel or quarantine (`bezoar list`).")],
-    data: options.Data,
-    report: Annotated[Path, typer.Option(metavar="DIR", help="Report of an audit of this very set.")] = Path(
-        "bezoar-report"
-    ),
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the repaired set.")] = Path("bezoar-repaired"),
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="For sets filter, relabel, quarantine; for models relearning (`bezoar list`)."
+        ),
+    ],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A set as an audit takes it, or a model file.")],
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Report of an audit of this very subject. For a set it must be; `bezoar-report` by default.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Clean labelled inputs to repair a model with, 500 or so.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for what is repaired.")] = Path("bezoar-repaired"),
     label: options.Label = None,
     input_columns: options.Input = None,
     source: options.Source = None,
@@ -22,26 +37,68 @@ def repair(
     split: options.Split = None,
     drop: options.Drop = None,
     settings: options.Settings = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Repair a training set as a report suggests. The audited set is never written to; what is taken out is kept."""
+    """Repair a training set as a report suggests, or a model with clean inputs. What came is never written to."""
     import json
 
     from bezoar.cli.settings import configured
+    from bezoar.core.errors import UsageError
     from bezoar.core.registry import lookup
     from bezoar.data import read
-    from bezoar.engine.repair import repair_data
+
+    method = lookup("mitigations", name)
+    mitigation, of_models = configured(method, settings or []), method.surface == "model"
+    if of_models and data is None:
+        raise UsageError(f"{name} repairs a model with clean inputs. Name them with --data.")
+    if not of_models and data is not None:
+        raise UsageError(f"{name} repairs a set, which is its subject. --data is for repairs of models.")
+    rows = read(
+        data if data is not None else subject, roles=options.roles(label, input_columns, source, id_column, split, drop)
+    )
+    stale = (
+        "repair.json",
+        "data.parquet",
+        "quarantine/data.parquet",
+        "quarantine/reasons.parquet",
+        "model.safetensors",
+    )
+    options.prepare_folder(out, [subject, *([] if data is None else [data])], stale)
+    if of_models:
+        from bezoar.engine.models.repairing import repair_model
+
+        told = None if report is None else _loaded(report)
+        done = repair_model(Path(subject), rows, mitigation, name=name, out=out, report=told, device=device, seed=seed)
+    else:
+        from bezoar.engine.repair import repair_data
+
+        done = repair_data(rows, _loaded(report or Path("bezoar-report")), mitigation, name=name, out=out)
+    typer.echo(json.dumps(done, indent=2) if as_json else _told(done, out))
+
+
+def _loaded(folder: Path) -> "Report":
     from bezoar.report import document
 
-    mitigation = configured(lookup("mitigations", name), settings or [])
-    dataset = read(data, roles=options.roles(label, input_columns, source, id_column, split, drop))
-    stale = ("repair.json", "data.parquet", "quarantine/data.parquet", "quarantine/reasons.parquet")
-    options.prepare_folder(out, [data], stale)
-    done = repair_data(dataset, document.load(report), mitigation, name=name, out=out)
-    if as_json:
-        typer.echo(json.dumps(done, indent=2))
-        return
-    typer.echo(
-        f"{done['rows_before']:,} rows came, {done['rows_after']:,} are left in {out / 'data.parquet'}: "
-        f"{done['set_aside']:,} set aside, {done['relabelled']:,} relabelled."
+    return document.load(folder)
+
+
+def _told(done: dict[str, Any], out: Path) -> str:
+    if "accuracy" not in done:
+        return (
+            f"{done['rows_before']:,} rows came, {done['rows_after']:,} are left in {out / 'data.parquet'}: "
+            f"{done['set_aside']:,} set aside, {done['relabelled']:,} relabelled."
+        )
+    lines = [f"The repaired copy is {out / 'model.safetensors'}. On clean inputs that the repair never saw:"]
+    lines.append(f"  right {_change(done['accuracy'])}")
+    lines += [f"  turned to {name} by the recovered trigger {_change(each)}" for name, each in done["triggers"].items()]
+    return "\n".join(lines)
+
+
+def _change(shares: dict[str, dict[str, float]]) -> str:
+    before, after = shares["before"], shares["after"]
+    return (
+        f"{before['value']:.1%} before, {after['value']:.1%} after "
+        f"(95 % interval {after['low']:.1%} to {after['high']:.1%}, n = {after['n']})"
     )

@@ -308,8 +308,8 @@ _PAGES = (
             "training set could have placed it."
         ),
         remedy=(
-            "Do not put the model to use. Train anew from data that passed an audit, or fine-tune a copy on clean inputs "
-            "that carry the recovered trigger and keep their labels, and audit the copy again. Ask where the file came "
+            "Do not put the model to use. Train anew from data that passed an audit, or repair a copy with clean inputs "
+            "(`bezoar repair relearning MODEL --data CLEAN --report DIR`) and audit the copy again. Ask where the file came "
             "from, and compare its digest with the one that its makers publish."
         ),
         cannot_tell=(

@@ -1,11 +1,13 @@
 """What a repair takes and gives back."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bezoar.core.attack import Trigger
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.core.model import Model
@@ -42,6 +44,7 @@ class Subject:
     data : the rows in use.
     suspicion : what an audit says of them; None where none was made, or a repair has acted on it.
     model : trained on the data, or None.
+    triggers : what an audit of the model recovered, by class.
     set_aside : rows taken out of use and kept.
     reasons : why, one line for each row of `set_aside`.
 
@@ -54,6 +57,7 @@ class Subject:
     data: Dataset
     suspicion: Suspicion | None = None
     model: Model | None = None
+    triggers: Mapping[int, Trigger] = field(default_factory=dict)
     set_aside: Dataset | None = None
     reasons: tuple[str, ...] = ()
 

@@ -133,7 +133,13 @@ def drawn(make: Callable[[], Module], generator: torch.Generator) -> Module:
     with torch.device("meta"):
         made = make()
     made.to_empty(device="cpu")
-    for module in made.modules():
+    draw_anew(made, generator)
+    return made
+
+
+def draw_anew(part: nn.Module, generator: torch.Generator) -> None:
+    """Fresh weights for all layers of a network or of a part of one, in place."""
+    for module in part.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
         elif isinstance(module, nn.Linear):
@@ -142,7 +148,6 @@ def drawn(make: Callable[[], Module], generator: torch.Generator) -> Module:
             module.reset_parameters()
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
-    return made
 
 
 class _PreActBlock(nn.Module):

@@ -12,10 +12,8 @@ from bezoar.core.detector import Learned, Scorer, Suspect, Unit
 from bezoar.core.model import HasGradients
 from bezoar.core.validation import Count, Level, Positive, Validated
 from bezoar.detectors.inputs.passing import by_batches, opened_box
-from bezoar.learn.device import one_thread
-from bezoar.learn.white_box import WhiteBox, copied, folded, pixels_of
-
-_LOOK_EVERY = 3
+from bezoar.learn.expert import forgetful
+from bezoar.learn.white_box import copied, folded, pixels_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +53,17 @@ class BadExpert(Validated):
 
     def fit(self, suspect: Suspect, rng: np.random.Generator) -> Learned:
         """Weights of the copy. Raises ``InputError`` where the network's weights cannot be reached."""
-        copy = copied(opened_box(suspect.model))
-        pixels, labels = pixels_of(suspect.clean, copy.device), torch.from_numpy(suspect.labels).to(copy.device)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        optimiser = torch.optim.Adam(copy.network.parameters(), lr=self.learning_rate)
-        with one_thread():
-            for step in range(self.steps):
-                if step % _LOOK_EVERY == 0 and _right(copy, pixels, labels) <= self.forgotten:
-                    break
-                rows = torch.randint(len(pixels), (self.batch,), generator=generator)
-                other = torch.randint(1, copy.classes, (self.batch,), generator=generator).to(copy.device)
-                wrong = (labels[rows] + other) % copy.classes
-                optimiser.zero_grad(set_to_none=True)
-                F.cross_entropy(copy.logits(pixels[rows]), wrong).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                optimiser.step()
+        box = opened_box(suspect.model)
+        copy = forgetful(
+            box,
+            pixels_of(suspect.clean, box.device),
+            torch.from_numpy(suspect.labels).to(box.device),
+            torch.Generator().manual_seed(int(rng.integers(2**62))),
+            forgotten=self.forgotten,
+            learning_rate=self.learning_rate,
+            batch=self.batch,
+            steps=self.steps,
+        )
         return {name: value.detach().cpu().numpy() for name, value in copy.network.state_dict().items()}
 
     def scorer(self, model: HasGradients, learned: Learned) -> Scorer:
@@ -83,9 +78,3 @@ class BadExpert(Validated):
             return F.log_softmax(expert.logits(pixels), 1).gather(1, own)[:, 0]
 
         return by_batches(score, box.device, passes=2)
-
-
-def _right(copy: WhiteBox, pixels: Tensor, labels: Tensor) -> float:
-    with torch.inference_mode():
-        parts = [copy.logits(pixels[start : start + 256]).argmax(1) for start in range(0, len(pixels), 256)]
-    return float((torch.cat(parts) == labels).float().mean())

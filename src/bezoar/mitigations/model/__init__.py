@@ -1,0 +1,1 @@
+"""Repairs of a model with a few clean inputs. The model that came stays as it is."""
