@@ -85,10 +85,11 @@ def repair_model(
     if found.verdict is Verdict.UNSAFE:
         raise InputError(f"{path}: is not safe to open. `bezoar scan` says why.")
     opened = open_model(path, found, data, code=None, device=resolve(device))
-    if opened.trained is None:
+    box = opened.box
+    if opened.trained is None or not isinstance(box, WhiteBox):
         raise InputError(f"{path}: is none of Bezoar's own networks, and no other can be written again.")
     clean = aligned(data, opened.classes, opened.name)
-    case = _suspected(opened, clean, report, np.random.default_rng(seed))
+    case = _suspected(opened, box, clean, report, np.random.default_rng(seed))
     repaired = mitigation.apply(case.subject).model
     if not isinstance(repaired, WhiteBox):
         raise InputError(f"{name}: gave back no open network.")
@@ -99,9 +100,9 @@ def repair_model(
         "sha256_before": opened.sha256,
         "sha256_after": written.sha256,
         "repaired_with": len(case.subject.data),
-        "accuracy": _both(_right, opened.box, repaired, case.held_out),
+        "accuracy": _both(_right, box, repaired, case.held_out),
         "triggers": {
-            opened.classes[target]: _both(_turned, opened.box, repaired, (trigger, target, case.held_out))
+            opened.classes[target]: _both(_turned, box, repaired, (trigger, target, case.held_out))
             for target, trigger in case.subject.triggers.items()
         },
     }
@@ -109,21 +110,25 @@ def repair_model(
     return record
 
 
-def _suspected(opened: Opened, clean: Dataset, report: Report | None, rng: np.random.Generator) -> Suspected:
+def _suspected(
+    opened: Opened, box: WhiteBox, clean: Dataset, report: Report | None, rng: np.random.Generator
+) -> Suspected:
     suspicion = None if report is None or report.kind == "model" else suspicion_of(clean, report)
     rows = np.arange(len(clean)) if suspicion is None else np.flatnonzero(~suspicion.flagged)
     held_out = rng.permutation(rows)[: round(HELD_OUT * len(rows))]
     kept = np.setdiff1d(np.arange(len(clean)), held_out)
     part = clean.take(kept)
-    triggers = {} if report is None or report.kind != "model" else _triggers(opened, part, report, rng)
+    triggers = {} if report is None or report.kind != "model" else _triggers(opened, box, part, report, rng)
     left = suspicion and Suspicion(
         flagged=suspicion.flagged[kept], code=suspicion.code[kept], suggested=suspicion.suggested[kept]
     )
-    subject = Subject(data=part, suspicion=left, model=opened.box, triggers=triggers)
+    subject = Subject(data=part, suspicion=left, model=box, triggers=triggers)
     return Suspected(subject=subject, held_out=clean.take(np.sort(held_out)))
 
 
-def _triggers(opened: Opened, clean: Dataset, report: Report, rng: np.random.Generator) -> dict[int, Trigger]:
+def _triggers(
+    opened: Opened, box: WhiteBox, clean: Dataset, report: Report, rng: np.random.Generator
+) -> dict[int, Trigger]:
     """For each class that the report calls, the recovered trigger that turns most inputs to it."""
     if report.model is None or report.model.sha256 != opened.sha256:
         raise InputError(f"{opened.name}: the report is about another model. Audit this one, or leave the report out.")
@@ -131,15 +136,15 @@ def _triggers(opened: Opened, clean: Dataset, report: Report, rng: np.random.Gen
     if not called:
         return {}
     looked, tried = rng.spawn(2)
-    right = np.flatnonzero(opened.box.predict(clean.images).argmax(axis=1) == clean.labels)
+    right = np.flatnonzero(box.predict(clean.images).argmax(axis=1) == clean.labels)
     searched, rest = np.split(rng.permutation(right), [min(SEARCHED, len(right) // 2)])
-    suspect = Suspect(model=opened.box, clean=clean.images[searched], labels=clean.labels[searched])
+    suspect = Suspect(model=box, clean=clean.images[searched], labels=clean.labels[searched])
     detectors = tuple(name for name in report.rows.column_names if name in detectors_of(Unit.MODEL))
     found = inspect(suspect, detectors, looked, lambda share: None)
     best = {}
     for target in called:
         does = {
-            name: (trial(opened.box, trigger, target, clean.images[rest], tried).target.value, trigger)
+            name: (trial(box, trigger, target, clean.images[rest], tried).target.value, trigger)
             for name, trigger in found.triggers(target).items()
         }
         if does:
