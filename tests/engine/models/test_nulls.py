@@ -48,7 +48,7 @@ def test_a_class_that_is_small_by_nature_does_not_stand_out():
     """Class d is small and f large in every clean model: neither is an alarm, nor is another recipe's shift of all."""
     rng = np.random.default_rng(0)
     null = made_up(rng)
-    tails = [hold(one_model(rng), CLASSES, null).tail.min() for _ in range(200)]
+    tails = [hold(one_model(rng), null, same=True).tail.min() for _ in range(200)]
     assert np.mean(np.array(tails) <= 0.01) <= 0.03
     assert np.mean(np.array(tails) <= 0.1) <= 0.17
 
@@ -57,7 +57,7 @@ def test_p_values_of_clean_models_are_uniform():
     """Exchangeable with those of the null: at most 5 % of 200 lie at or below 5 %, with three standard errors of room."""
     rng = np.random.default_rng(1)
     null = made_up(rng, models=59)
-    p = np.array([hold(one_model(rng), CLASSES, null).p_values.min() for _ in range(200)])
+    p = np.array([hold(one_model(rng), null, same=True).p_values.min() for _ in range(200)])
     assert np.mean(p <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
     assert 0.4 < p.mean() < 0.6
 
@@ -66,7 +66,7 @@ def test_p_values_of_clean_models_are_uniform():
 def test_a_class_whose_trigger_is_much_smaller_than_in_clean_models_stands_out(target):
     """Also one that is large by nature, and is no smaller than others now."""
     rng = np.random.default_rng(2)
-    held = hold(one_model(rng, target=target, smaller=1.0), CLASSES, made_up(rng))
+    held = hold(one_model(rng, target=target, smaller=1.0), made_up(rng), same=True)
     assert held.deviations.argmax() == target
     assert held.tail[target] < 1e-3
     assert held.p_values[target] == 1 / 41
@@ -75,11 +75,21 @@ def test_a_class_whose_trigger_is_much_smaller_than_in_clean_models_stands_out(t
 def test_models_with_other_classes_are_compared_within_themselves():
     """Nothing is known of their classes: only what is smaller than all others by far stands out."""
     rng = np.random.default_rng(3)
-    others = tuple("ABCDEFGH")
-    held = hold(one_model(rng, target=0, smaller=0.4), others, made_up(rng))
-    plain = hold(one_model(rng, target=0, smaller=4.0), others, made_up(rng))
+    held = hold(one_model(rng, target=0, smaller=0.4), made_up(rng), same=False)
+    plain = hold(one_model(rng, target=0, smaller=4.0), made_up(rng), same=False)
     assert held.tail[0] > 0.01
     assert plain.tail[0] < 0.01
+
+
+def test_a_null_knows_its_own_task_and_not_another_with_the_same_names():
+    """Digits know digits. Noise with their labels, digits with labels moved by one, and other names are other tasks."""
+    digits = read("digits")
+    null = nulls.shipped("conv", digits)
+    assert null.knows(digits)
+    noise = np.random.default_rng(0).integers(0, 256, digits.images.shape).astype(np.uint8)
+    assert not null.knows(dataclasses.replace(digits, inputs=noise, hashed=None))
+    assert not null.knows(dataclasses.replace(digits, labels=(digits.labels + 1) % 10))
+    assert not null.knows(dataclasses.replace(digits, classes=tuple(f"digit {name}" for name in digits.classes)))
 
 
 def test_a_null_is_the_same_when_it_is_read_back(tmp_path):
@@ -95,6 +105,7 @@ def test_a_null_is_the_same_when_it_is_read_back(tmp_path):
         (lambda table: table["scores"]["one"].pop(), "20 models"),
         (lambda table: table.update(classes=["a"]), "20 models"),
         (lambda table: table["scores"].update(one=[], two=[]), "not a null"),
+        (lambda table: table.update(looks=[[1, 2]]), "looks"),
         (lambda table: table.pop("architecture"), "not a null"),
         (lambda table: table["scores"]["one"][0].__setitem__(0, "x"), "not a null"),
     ],
@@ -125,7 +136,7 @@ def test_scores_of_a_null_do_not_judge_themselves():
     table = [list(row) for row in null.scores["one"]]
     table[7][2] += 3.0
     wild = dataclasses.replace(null, scores=null.scores | {"one": tuple(map(tuple, table))})
-    held = hold(one_model(np.random.default_rng(9), target=2, smaller=3.0), CLASSES, wild)
+    held = hold(one_model(np.random.default_rng(9), target=2, smaller=3.0), wild, same=True)
     assert held.p_values[2] in (1 / 41, 2 / 41)
 
 

@@ -201,8 +201,7 @@ class _Audit:
                 "of its kind, its classes in this order, and pixels scaled as it wants them?"
             )
         split = self._split(box, draws)
-        shape = tuple(self.clean.images.shape[1:])
-        null = self.settings.null or nulls.shipped(self.opened.architecture, shape, self.opened.classes)
+        null = self.settings.null or nulls.shipped(self.opened.architecture, self.clean)
         detectors, barred = self._detectors(null)
         with self._stage("inspecting"):
             found = inspect(split.suspect, detectors, looks, self._teller("inspecting"))
@@ -247,7 +246,7 @@ class _Audit:
         """None where there is nothing to hold the scores against."""
         if null is None or not found.by_detector:
             return None
-        return hold(found.scores, self.opened.classes, null.only(tuple(found.by_detector)))
+        return hold(found.scores, null.only(tuple(found.by_detector)), same=null.knows(self.clean))
 
     def _called(
         self,
@@ -313,7 +312,7 @@ class _Audit:
         told = f"Held against {null.models} clean models of {null.architecture}"
         if isinstance(self.opened.box, Apart):
             told += f", which a black box may be or not; it was asked about {self.opened.box.asked:,} inputs"
-        if not null.knows(self.opened.classes):
+        if not null.knows(self.clean):
             told += " with other classes: p-values are a guide here, no promise"
         return f"{told}."
 

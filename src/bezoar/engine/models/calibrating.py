@@ -12,7 +12,7 @@ from bezoar.core.detector import Suspect
 from bezoar.core.errors import InputError
 from bezoar.core.registry import lookup
 from bezoar.engine.models.inspecting import inspect, looking
-from bezoar.engine.models.nulls import FEWEST, Null
+from bezoar.engine.models.nulls import FEWEST, Null, looks_of
 from bezoar.learn.device import side_by_side
 from bezoar.learn.recipe import Recipe, default_recipe
 from bezoar.learn.training import NetworkModel, train
@@ -127,4 +127,5 @@ def calibrate(
         },
         scores={name: tuple(row[name] for row in rows) for name in names},
         settings={name: dataclasses.asdict(lookup("detectors", name)()) for name in names},
+        looks=looks_of(data),
     )

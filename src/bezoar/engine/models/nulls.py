@@ -9,10 +9,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import pydantic
+from numpy.typing import NDArray
 from scipy.stats import gumbel_r
 
+from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.core.files import write_text
+from bezoar.learn.training import shrink
 from bezoar.maths.stats import Floats
 
 FORM = "bezoar.null/1"
@@ -22,6 +25,11 @@ _CONSISTENT = 1.4826
 """Median absolute deviations of a normal distribution in one standard deviation."""
 _LEAST_SPREAD = 0.05
 """Of logarithms: models that hardly differ do not make an outlier of one in twenty."""
+_SIDE = 7
+"""Pixels a side of the pictures by which a task is known."""
+_ALIKE = 0.4
+"""Share of inputs whose class must be told by them. Of Fashion-MNIST two thirds are, of digits four fifths, by the other's a
+tenth."""
 _MOST_BYTES = 16 * 2**20
 
 Table = Annotated[tuple[tuple[float, ...], ...], pydantic.Field(min_length=1)]
@@ -41,6 +49,8 @@ class Null:
     recipe : how the models were made, in words and numbers.
     scores : by detector, (m, k) rows of scores, in the order of the models.
     settings : by detector, its parameters.
+    looks : (k, s) grey levels of each class's mean picture, shrunk, by which inputs of the same task are known; none in a
+        null of unknown looks.
     """
 
     form: str = FORM
@@ -51,6 +61,7 @@ class Null:
     recipe: dict[str, Any]
     scores: dict[str, Table]
     settings: dict[str, dict[str, Any]]
+    looks: tuple[tuple[int, ...], ...] = ()
 
     @property
     def models(self) -> int:
@@ -64,9 +75,34 @@ class Null:
             raise InputError(f"the null knows nothing of {missing[0]}. Make one with `bezoar calibrate`.")
         return dataclasses.replace(self, scores={name: self.scores[name] for name in detectors})
 
-    def knows(self, classes: tuple[str, ...]) -> bool:
-        """Whether its models have these very classes, so that each can be compared with its own kind."""
-        return self.classes == classes
+    def knows(self, clean: Dataset) -> bool:
+        """Whether its models are of the task of these inputs, so that each class can be compared with its own kind.
+
+        Their classes have the same names, and their pictures look like those classes: digits are no clothes, though both may
+        be numbered from 0 to 9.
+        """
+        if self.classes != clean.classes or self.shape != clean.images.shape[1:]:
+            return False
+        if not self.looks:
+            return True
+        seen = _shrunk(clean.images)
+        apart = ((seen[:, None] - np.asarray(self.looks, dtype=np.float64)) ** 2).sum(axis=2)
+        alike = float((apart.argmin(axis=1) == clean.labels).mean())
+        return alike >= min(_ALIKE, 4 / len(self.classes))
+
+
+def looks_of(data: Dataset) -> tuple[tuple[int, ...], ...]:
+    """For :attr:`Null.looks`, of the rows that the models were trained on."""
+    seen = _shrunk(data.images)
+    means = [seen[data.labels == label].mean(axis=0) for label in range(len(data.classes))]
+    return tuple(tuple(round(float(value)) for value in mean) for mean in means)
+
+
+def _shrunk(images: NDArray[np.uint8]) -> Floats:
+    """(n, s) grey levels of small pictures."""
+    grey = np.rint(images.astype(np.float32).mean(axis=1, keepdims=True)).astype(np.uint8)
+    small = (min(_SIDE, images.shape[2]), min(_SIDE, images.shape[3]))
+    return np.asarray(shrink(grey, small)[:], dtype=np.float64).reshape(len(images), -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,14 +124,17 @@ class Held:
     tail: Floats
 
 
-def hold(scores: Mapping[str, Floats], classes: tuple[str, ...], null: Null) -> Held:
+def hold(scores: Mapping[str, Floats], null: Null, *, same: bool) -> Held:
     """Hold the scores of a model, (k,) by detector, against what the same detectors said of clean models.
 
-    Where the null is of models with these very classes, a class is compared with itself in clean models: some classes
+    Where the null is of models of the same task, a class is compared with itself in clean models: some classes
     are small shortcuts by nature. Else it is compared with the other classes of its model. Either way what all classes
     of a model share is taken off first: another recipe moves them together.
+
+    Parameters
+    ----------
+    same : whether the null is of models of the same task (:meth:`Null.knows`).
     """
-    same = null.knows(classes)
     own = np.max([_apart(scores[name], np.asarray(null.scores[name]), same=same) for name in scores], axis=0)
     largest = np.sort([_left_out(null, tuple(scores), index, same=same) for index in range(null.models)])
     above = len(largest) - np.searchsorted(largest, own, side="left")
@@ -154,18 +193,19 @@ def read(path: Path) -> Null:
         raise InputError(f"{path}: no null can be read here: {error.strerror or error}.") from error
 
 
-def shipped(architecture: str, shape: tuple[int, ...], classes: tuple[str, ...]) -> Null | None:
+def shipped(architecture: str, clean: Dataset) -> Null | None:
     """The null that comes with Bezoar for models of this kind, or None.
 
-    One for the very classes goes before one for as large inputs, and that before any for the architecture.
+    One for the task of these inputs goes before one for as large inputs, and that before any for the architecture.
     """
     known = [
         _checked(file.read_bytes(), file.name)
         for file in resources.files("bezoar.engine.models").joinpath("tables").iterdir()
         if file.name.endswith(".json")
     ]
+    shape = clean.images.shape[1:]
     fitting = [null for null in known if null.architecture == architecture]
-    return min(fitting, key=lambda null: (not null.knows(classes), null.shape != shape), default=None)
+    return min(fitting, key=lambda null: (not null.knows(clean), null.shape != shape), default=None)
 
 
 def _checked(content: bytes, where: str) -> Null:
@@ -179,6 +219,9 @@ def _checked(content: bytes, where: str) -> Null:
         raise InputError(
             f"{where}: a null must hold scores of all classes of {FEWEST} models or more by every detector."
         )
+    size = min(_SIDE, null.shape[1]) * min(_SIDE, null.shape[2])
+    if null.looks and [len(look) for look in null.looks] != [size] * len(null.classes):
+        raise InputError(f"{where}: `looks` must hold {size} grey levels of each class.")
     if not all(np.isfinite(rows).all() for rows in null.scores.values()):
         raise InputError(f"{where}: a null must hold finite scores.")
     return null
