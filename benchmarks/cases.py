@@ -85,7 +85,7 @@ SCALE: dict[str, Case] = {
     "grid-overhead": Overhead(),
 }
 MODEL_FILES: dict[str, Case] = {"scanners": Scanners(), "scanning-1-gb": ScanningSpeed()}
-FLEET: dict[str, Case] = {"fleet-fashion": FleetAudits()}
+FLEET: dict[str, Case] = {"fleet-fashion": FleetAudits(), "fleet-fashion-half": FleetAudits(every=2)}
 MODEL_AUDIT: dict[str, Case] = {
     "cleanse-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program()),
     "cleanse-same-passes-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program(), folded=True),
