@@ -72,7 +72,7 @@ def attributed(box: WhiteBox, suspects: Images, clean: Images, target: int, name
     path = selective_path(box, suspects[:MOST], clean[:MOST])
     evidence = tuple(
         Evidence(
-            name=f"channel {channel.index} of {channel.layer}: suspected inputs that excite it more than any clean one",
+            name=f"channel {channel.index} of layer {channel.layer}: suspected inputs that excite it more than any clean one",
             value=channel.above,
             n=len(suspects[:MOST]),
             note=f"AUROC {channel.auroc:.2f}, {channel.lead:.1f} standard deviations of clean inputs",
@@ -161,7 +161,9 @@ def _answers(box: WhiteBox, channel: Channel, suspect: Images, clean: Images) ->
     most = max(float(maps.max()), 1e-6)
     captions = ("a suspected input", "a clean input")
     return tuple(
-        picture(_overlaid(image, each / most, scaled=True), f"channel {channel.index} of {channel.layer} on {caption}")
+        picture(
+            _overlaid(image, each / most, scaled=True), f"channel {channel.index} of layer {channel.layer} on {caption}"
+        )
         for image, each, caption in zip((suspect, clean), maps, captions, strict=True)
     )
 

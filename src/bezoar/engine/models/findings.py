@@ -42,7 +42,12 @@ def backdoor(
             n=None if null is None else null.models,
             note=f"by the tail fitted to them {float(called.held.tail[called.target]):.1g}",
         ),
-        Evidence(name="by how much the class stands out", value=called.deviations, unit="robust standard deviations"),
+        Evidence(
+            name="by how much the class stands out",
+            value=called.deviations,
+            unit="deviations",
+            note="robust standard deviations of clean models",
+        ),
     ]
     if tried is not None:
         evidence += [

@@ -92,15 +92,15 @@ class Facts:
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
     """The explanations that hold."""
-    # What the audit of the model confirmed needs no failing input to be true.
-    found = [each for each in facts.recovered[0] if each.certainty is Certainty.CONFIRMED]
+    found = []
     if facts.backdoor is not None and facts.residue is not None:
         found.append(_backdoor(facts, facts.residue, facts.backdoor))
     if facts.drift is not None:
         found.append(_drift(facts, facts.drift))
     if facts.weakness is not None:
         found.append(_weakness(facts, facts.weakness))
-    return tuple(found)
+    # What the audit of the model confirmed needs no failing input to be true.
+    return (*found, *(each for each in facts.recovered[0] if each.certainty is Certainty.CONFIRMED))
 
 
 def checks(facts: Facts) -> tuple[Check, ...]:
