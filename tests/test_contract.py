@@ -210,7 +210,7 @@ def test_mitigation_of_models_takes_the_backdoor_out_and_leaves_the_rest(name):
         code = np.where(poisoned.changed, "BZ101", "")
         data = poisoned.data
         suspicion = Suspicion(flagged=poisoned.changed, code=code, suggested=train_on.labels)
-    subject = Subject(data=data, model=box, suspicion=suspicion, triggers={target: trigger})
+    subject = Subject(data=data, model=box, suspicion=suspicion, triggers={target: (trigger,)})
     repaired = lookup("mitigations", name)(**case.settings).apply(subject).model
     test = held_out.take(np.arange(200, len(held_out)))
     victims = trigger(test.images[test.labels != target])

@@ -377,7 +377,7 @@ def planted_subject() -> Subject:
         data=clean,
         suspicion=Suspicion(flagged=flagged, code=np.where(flagged, "BZ101", ""), suggested=clean.labels),
         model=opened(model),
-        triggers={} if poisoned.trigger is None else {0: poisoned.trigger},
+        triggers={} if poisoned.trigger is None else {0: (poisoned.trigger,)},
     )
 
 

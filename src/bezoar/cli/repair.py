@@ -15,7 +15,8 @@ def repair(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="For sets filter, relabel, quarantine; for models relearning (`bezoar list`)."
+            metavar="NAME",
+            help="For sets filter, relabel, quarantine; for models unlearning, relearning (`bezoar list`).",
         ),
     ],
     subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A set as an audit takes it, or a model file.")],

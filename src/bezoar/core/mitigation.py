@@ -44,7 +44,7 @@ class Subject:
     data : the rows in use.
     suspicion : what an audit says of them; None where none was made, or a repair has acted on it.
     model : trained on the data, or None.
-    triggers : what an audit of the model recovered, by class.
+    triggers : what an audit of the model recovered for each class that it calls.
     set_aside : rows taken out of use and kept.
     reasons : why, one line for each row of `set_aside`.
 
@@ -57,7 +57,7 @@ class Subject:
     data: Dataset
     suspicion: Suspicion | None = None
     model: Model | None = None
-    triggers: Mapping[int, Trigger] = field(default_factory=dict)
+    triggers: Mapping[int, tuple[Trigger, ...]] = field(default_factory=dict)
     set_aside: Dataset | None = None
     reasons: tuple[str, ...] = ()
 

@@ -70,7 +70,8 @@ def repair_model(
 
     Returns
     -------
-    The record: digests, accuracy, and what each recovered trigger does to held-out inputs, before and after, with intervals.
+    The record: digests, accuracy, and for each class that the report calls what the best recovered trigger does to held-out
+    inputs, before and after, with intervals.
 
     Raises
     ------
@@ -102,8 +103,8 @@ def repair_model(
         "repaired_with": len(case.subject.data),
         "accuracy": _both(_right, box, repaired, case.held_out),
         "triggers": {
-            opened.classes[target]: _both(_turned, box, repaired, (trigger, target, case.held_out))
-            for target, trigger in case.subject.triggers.items()
+            opened.classes[target]: _both(_turned, box, repaired, (triggers[0], target, case.held_out))
+            for target, triggers in case.subject.triggers.items()
         },
     }
     write_text(out / "repair.json", json.dumps(record, indent=2) + "\n")
@@ -128,8 +129,8 @@ def _suspected(
 
 def _triggers(
     opened: Opened, box: WhiteBox, clean: Dataset, report: Report, rng: np.random.Generator
-) -> dict[int, Trigger]:
-    """For each class that the report calls, the recovered trigger that turns most inputs to it."""
+) -> dict[int, tuple[Trigger, ...]]:
+    """For each class that the report calls, all triggers that are recovered for it, first what turns most inputs to it."""
     if report.model is None or report.model.sha256 != opened.sha256:
         raise InputError(f"{opened.name}: the report is about another model. Audit this one, or leave the report out.")
     called = np.flatnonzero(report.rows["flagged"].to_numpy(zero_copy_only=False)).tolist()
@@ -141,15 +142,13 @@ def _triggers(
     suspect = Suspect(model=box, clean=clean.images[searched], labels=clean.labels[searched])
     detectors = tuple(name for name in report.rows.column_names if name in detectors_of(Unit.MODEL))
     found = inspect(suspect, detectors, looked, lambda share: None)
-    best = {}
+    ranked = {}
     for target in called:
-        does = {
-            name: (trial(box, trigger, target, clean.images[rest], tried).target.value, trigger)
-            for name, trigger in found.triggers(target).items()
-        }
-        if does:
-            best[target] = max(does.values(), key=lambda each: each[0])[1]
-    return best
+        triggers = list(found.triggers(target).values())
+        does = [trial(box, each, target, clean.images[rest], tried).target.value for each in triggers]
+        if triggers:
+            ranked[target] = tuple(triggers[index] for index in np.argsort(-np.array(does), kind="stable"))
+    return ranked
 
 
 def _right(box: WhiteBox, held_out: Dataset) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from bezoar.learn.expert import forgetful
 from bezoar.learn.networks import draw_anew
 from bezoar.learn.training import one_cycle
 from bezoar.learn.white_box import WhiteBox
-from bezoar.mitigations.model.tuning import batched, fresh, handed_out, opened_model, stamped
+from bezoar.mitigations.model.tuning import batched, fresh, handed_out, mixtures, opened_model, stamped
 
 _PUSHES = 4
 _LARGEST = 2**26
@@ -32,8 +32,9 @@ class Relearning(Validated):
     copy of the model that was trained to forget clean inputs (BaDExpert), which keeps the backdoor. Triggers that an
     audit recovered are laid on inputs as well.
 
-    Known limits: networks of Bezoar's own kinds, whose body is a sequence of parts. Triggers that look like honest
-    content in the front, such as faint stripes on clothes, come down but do not go.
+    Known limits: networks of Bezoar's own kinds, whose body is a sequence of parts. Warps stay, since they act
+    in the front, and triggers that look like honest content there, such as faint stripes on clothes, come down but do not go.
+    Where an audit recovered triggers, unlearning takes more and costs less.
 
     Parameters
     ----------
@@ -77,23 +78,24 @@ class Relearning(Validated):
         teacher = opened_model(subject)
         student, clean, generator = fresh(subject, self.seed)
         front, end = _cut(student, self.parts)
+        triggers = [trigger for each in subject.triggers.values() for trigger in each]
         pixels, labels = torch.cat([clean.pixels, clean.held_out]), torch.cat([clean.labels, clean.held_out_labels])
         with one_thread():
             width = batched(lambda x: _seen(student, front, x), pixels[:1]).numel()
-            share = min(1.0, _LARGEST / (width * (self.inputs + self.pressed + self.stamped * len(subject.triggers))))
-            made = _made(pixels, round(share * self.inputs), generator)
+            share = min(1.0, _LARGEST / (width * (self.inputs + self.pressed + self.stamped * len(triggers))))
+            made = torch.cat([pixels, mixtures(pixels, round(share * self.inputs), generator)])
             said = [batched(teacher.logits, made)]
             shown = [batched(lambda x: _seen(student, front, x), made)]
             expert = forgetful(teacher, pixels, labels, generator)
-            honest = _made(pixels, round(share * self.pressed), generator)
+            honest = mixtures(pixels, round(share * self.pressed), generator)
             said.append(batched(teacher.logits, honest))
             own, half = said[-1].argmax(1), len(honest) * 2 // 3
             pressed = _pressed((expert,), honest[:half], own[:half], self.strength)
             shown.append(batched(lambda x: _seen(student, front, x), pressed))
             pressed = _pressed((expert, teacher), honest[half:], own[half:], 0.6 * self.strength)
             shown.append(batched(lambda x: _seen(student, front, x), pressed))
-            for trigger in subject.triggers.values():
-                honest = _made(pixels, round(share * self.stamped), generator)
+            for trigger in triggers:
+                honest = mixtures(pixels, round(share * self.stamped), generator)
                 said.append(batched(teacher.logits, honest))
                 shown.append(batched(lambda x: _seen(student, front, x), stamped(trigger, honest)))
             draw_anew(end.cpu(), generator)
@@ -134,21 +136,6 @@ def _seen(box: WhiteBox, front: nn.Sequential, pixels: Tensor) -> Tensor:
     scaled = (pixels - box.mean[:, None, None]) / box.std[:, None, None]
     seen: Tensor = front(scaled.contiguous(memory_format=torch.channels_last))
     return seen
-
-
-def _made(pixels: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Inputs shifted by at most a pixel, half of them with another one mixed in at a weight of up to a half; all clean ones first."""
-    n, (height, width) = len(pixels), pixels.shape[2:]
-    rows, others = torch.randint(n, (2, count), generator=generator)
-    down, right = torch.randint(3, (2, count, 1), generator=generator)
-    framed = F.pad(pixels, (1, 1, 1, 1), mode="replicate").permute(0, 2, 3, 1)
-    ys, xs = down + torch.arange(height), right + torch.arange(width)
-    moved = framed[rows[:, None, None], ys[:, :, None], xs[:, None, :]].permute(0, 3, 1, 2)
-    weight, mixed = torch.rand(2, count, 1, 1, 1, generator=generator)
-    weight = (weight / 2 * (mixed < 0.5)).to(pixels.device)
-    made: Tensor = moved * (1 - weight) + pixels[others] * weight
-    made[: min(n, count)] = pixels[:count]
-    return made
 
 
 def _pressed(boxes: tuple[WhiteBox, ...], pixels: Tensor, own: Tensor, strength: float) -> Tensor:

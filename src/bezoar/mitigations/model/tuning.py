@@ -92,6 +92,20 @@ def accuracy(box: WhiteBox, pixels: Tensor, labels: Tensor) -> float:
     return float((torch.cat(parts) == labels).float().mean()) if len(labels) else 1.0
 
 
+def mixtures(pixels: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """So many of some pixels, shifted by at most one, half of them with another one mixed in at a weight of up to a half."""
+    n, (height, width) = len(pixels), pixels.shape[2:]
+    rows, others = torch.randint(n, (2, count), generator=generator)
+    down, right = torch.randint(3, (2, count, 1), generator=generator)
+    framed = F.pad(pixels, (1, 1, 1, 1), mode="replicate").permute(0, 2, 3, 1)
+    ys, xs = down + torch.arange(height), right + torch.arange(width)
+    moved = framed[rows[:, None, None], ys[:, :, None], xs[:, None, :]].permute(0, 3, 1, 2)
+    weight, mixed = torch.rand(2, count, 1, 1, 1, generator=generator)
+    weight = (weight / 2 * (mixed < 0.5)).to(pixels.device)
+    mixed_in: Tensor = moved * (1 - weight) + pixels[others] * weight
+    return mixed_in
+
+
 def batched(function: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
     """What a function says of pixels (n, c, h, w), computed by batches without gradients."""
     with torch.no_grad():
