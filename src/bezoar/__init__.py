@@ -1,4 +1,4 @@
-"""Finds poison in machine-learning training sets, and proves it.
+"""Finds poison in machine-learning data and models, and proves it.
 
 >>> import bezoar
 >>> report = bezoar.audit_data("breast_cancer", controls=False)
@@ -9,15 +9,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bezoar.engine.api import audit_data
+    from bezoar.engine.api import audit_data, audit_model
 
-__all__ = ["audit_data"]
+__all__ = ["audit_data", "audit_model"]
 
 
 def __getattr__(name: str) -> Any:
     # torch and the rest take seconds to import: not before they are needed.
-    if name == "audit_data":
-        from bezoar.engine.api import audit_data
+    if name in __all__:
+        from bezoar.engine import api
 
-        return audit_data
+        return getattr(api, name)
     raise AttributeError(f"module 'bezoar' has no attribute {name!r}")

@@ -12,6 +12,9 @@ from bezoar.data import Roles, read
 from bezoar.data.spool import Means
 from bezoar.engine.audit import audit
 from bezoar.engine.memory import bounded
+from bezoar.engine.models import nulls
+from bezoar.engine.models.audit import INPUTS, ModelSettings
+from bezoar.engine.models.audit import audit_model as inspected
 from bezoar.engine.record import Stopwatch
 from bezoar.engine.settings import Asked, Progress, Settings
 from bezoar.learn.own_model import load_model
@@ -88,6 +91,59 @@ def audit_data(
         watch=watch,
     )
     return audit(data, settings)
+
+
+def audit_model(
+    model: "str | os.PathLike[str]",
+    data: "Dataset | str | os.PathLike[str]",
+    *,
+    detectors: Sequence[str] | None = None,
+    controls: bool = True,
+    code: str | None = None,
+    null: "str | os.PathLike[str] | None" = None,
+    inputs: int = INPUTS,
+    run_model: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    roles: Roles | None = None,
+) -> Report:
+    """Audit a trained image classifier: does it hide a backdoor, towards which class, by what trigger?
+
+    Parameters
+    ----------
+    model : its file, see `bezoar audit model`. Nothing in it is run.
+    data : clean labelled inputs of its kind, 40 or more.
+    detectors : names of model detectors; all that suit it where None.
+    controls : whether to teach copies a backdoor and see whether they are caught.
+    code : "package.module:attribute" of the network, for a file that holds weights alone. It is run.
+    null : a file that `bezoar calibrate` wrote; the one that is shipped for the architecture where None.
+    inputs : clean inputs that are used at most.
+    run_model : whether a program in a .pt2 file may be run.
+    seed : the same seed gives the same verdict.
+    device : "auto", "cpu", "cuda" or "mps".
+    roles : which column of the data is what, where that is not plain.
+
+    Returns
+    -------
+    The report; ``report.rows`` is a table with one line a class.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened or does not fit, or there are too few inputs for any claim.
+    """
+    settings = ModelSettings(
+        seed=seed,
+        detectors=None if detectors is None else tuple(detectors),
+        controls=controls,
+        code=code,
+        null=None if null is None else nulls.read(Path(null)),
+        inputs=inputs,
+        run_model=run_model,
+        device=device,
+    )
+    clean = data if isinstance(data, Dataset) else read(data, roles=roles or Roles())
+    return inspected(Path(model), clean, settings)
 
 
 def _path(path: "str | os.PathLike[str] | None") -> Path | None:

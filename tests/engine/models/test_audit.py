@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+import bezoar
 from bezoar.core.errors import InputError
 from bezoar.core.report import Certainty, Status
+from bezoar.engine.models import nulls
 from bezoar.engine.models.audit import ModelSettings, audit_model
 from bezoar.learn import saved
 from bezoar.learn.networks import build
@@ -158,3 +160,10 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path, digits):
         audit_model(path, digits[1], ModelSettings())
     with pytest.raises(InputError, match="no such file"):
         audit_model(tmp_path / "none.safetensors", digits[1], ModelSettings())
+
+
+def test_the_python_door_gives_the_same_report(models, digits, null, tmp_path):
+    file = nulls.write(tmp_path / "null.json", null)
+    asked = {"controls": False, "detectors": ["maximum_margin"], "inputs": 200}
+    report = bezoar.audit_model(models["clean"], digits[1], null=file, **asked)
+    assert report.rows.equals(audited(models, digits, null, "clean", detectors=("maximum_margin",)).rows)
