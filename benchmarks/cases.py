@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from benchmarks.backdoors import Backdoor
 from benchmarks.detection import Detection
 from benchmarks.fleet_audits import FleetAudits
+from benchmarks.fleet_monitors import FleetMonitors
 from benchmarks.flips import Flips
 from benchmarks.grids import Overhead, RayWorkers
 from benchmarks.kernels import ManyFeatures, NearVectors
@@ -85,7 +86,12 @@ SCALE: dict[str, Case] = {
     "grid-overhead": Overhead(),
 }
 MODEL_FILES: dict[str, Case] = {"scanners": Scanners(), "scanning-1-gb": ScanningSpeed()}
-FLEET: dict[str, Case] = {"fleet-fashion": FleetAudits(), "fleet-fashion-half": FleetAudits(every=2)}
+FLEET: dict[str, Case] = {
+    "fleet-fashion": FleetAudits(),
+    "fleet-fashion-half": FleetAudits(every=2),
+    "monitors-fashion": FleetMonitors(),
+    "monitors-fashion-half": FleetMonitors(every=2),
+}
 MODEL_AUDIT: dict[str, Case] = {
     "cleanse-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program()),
     "cleanse-same-passes-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program(), folded=True),

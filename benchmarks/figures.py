@@ -333,7 +333,27 @@ _FLEET_OF_MODELS = (
     Figure(name="not_taken", title="models in which the backdoor did not take, left out", kind="number"),
     Figure(name="seconds", title="seconds of an audit without controls", kind="seconds"),
 )
-_FLEET: dict[str, tuple[Figure, ...]] = {f"fleet-fashion{part}": _FLEET_OF_MODELS for part in ("", "-half")}
+_SEEN: tuple[tuple[str, str, Literal["area", "share"]], ...] = (
+    ("auroc", "AUROC", "area"),
+    ("tpr", "turned inputs flagged at 1 %", "share"),
+)
+_MONITORS = (
+    Figure(name="auroc", title="mean AUROC of turned inputs against clean ones", kind="area"),
+    Figure(name="patch_and_blend_tpr", title="turned inputs flagged at 1 %, patch and blend", kind="share"),
+    Figure(name="passes", title="pictures passed for an input", kind="number"),
+    Figure(name="tpr", title="turned inputs flagged at 1 %, all attacks", kind="share"),
+    Figure(name="fpr", title="clean inputs flagged at 1 %", kind="share"),
+    *(
+        Figure(name=f"{attack}_{name}", title=f"{attack}: {title}", kind=kind)
+        for attack in ("badnets", "blended", "sig", "wanet", "label_consistent", "input_aware", "trojannn")
+        for name, title, kind in _SEEN
+    ),
+    Figure(name="models", title="backdoored models", kind="number"),
+)
+_FLEET: dict[str, tuple[Figure, ...]] = {
+    **{f"fleet-fashion{part}": _FLEET_OF_MODELS for part in ("", "-half")},
+    **{f"monitors-fashion{part}": _MONITORS for part in ("", "-half")},
+}
 _CLEANSING = (
     Figure(name="faster", title="times as fast over all classes as the published way", kind="times"),
     Figure(name="norm_of_published", title="norm of the target's mask over that of the published way", kind="ratio"),

@@ -41,7 +41,7 @@ class FleetAudits:
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """How well clean models are told from others, and what was recovered."""
         rows = [
-            _audited(member, seed) | {"natural": _natural(member)}
+            _audited(member, seed) | {"natural": natural(member)}
             for member in fleet.members()
             if member.number % self.every == 0
         ]
@@ -71,7 +71,7 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
     return found
 
 
-def _natural(member: Member) -> float | None:
+def natural(member: Member) -> float | None:
     """Share of the stamped rows that a clean model takes for the target; None of a clean model."""
     if member.attack == CLEAN:
         return None
@@ -95,6 +95,7 @@ def _audited(member: Member, seed: int) -> dict[str, Any]:
     ]
     scores = {name: [round(x, 3) for x in table[name]] for name in table if name not in _COLUMNS}
     row = {
+        "commit": commit(),
         "attack": made.attack,
         "number": member.number,
         "settings": made.settings,

@@ -1,0 +1,73 @@
+"""A monitor on every backdoored model of a fleet, shown inputs that the true trigger turned and clean ones."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks import fleet, programs
+from benchmarks.fleet import CLEAN, Member
+from benchmarks.fleet_audits import TAKEN, natural
+from bezoar.engine.monitor import monitor
+from bezoar.learn import saved
+from bezoar.learn.device import one_thread, resolve
+from bezoar.learn.white_box import opened
+from bezoar.maths.stats import auroc
+
+ROWS = 1_000
+"""Clean inputs that a monitor learns from."""
+TESTED = 2_000
+"""Other clean inputs, on which false alarms are counted."""
+FPR = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetMonitors:
+    """The monitor as it is by default, at a false alarm rate of 1 %.
+
+    Parameters
+    ----------
+    every : of each kind of model one in so many is watched, the first among them.
+    """
+
+    every: int = 1
+
+    def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
+        """How well turned inputs are told from clean ones, by attack."""
+        members = [each for each in fleet.members() if each.attack != CLEAN and each.number % self.every == 0]
+        with one_thread():
+            rows = [_watched(each, seed) for each in members if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN]
+        found = {
+            "models": len(rows),
+            "passes": max(row["passes"] for row in rows),
+            "auroc": float(np.mean([row["auroc"] for row in rows])),
+            "tpr": float(np.mean([row["tpr"] for row in rows])),
+            "fpr": float(np.mean([row["fpr"] for row in rows])),
+        }
+        for attack in sorted({row["attack"] for row in rows}):
+            own = [row for row in rows if row["attack"] == attack]
+            found |= {f"{attack}_{name}": float(np.mean([row[name] for row in own])) for name in ("auroc", "tpr")}
+        patch_and_blend = [row["tpr"] for row in rows if row["attack"] in ("badnets", "blended")]
+        found["patch_and_blend_tpr"] = float(np.mean(patch_and_blend))
+        return {"run": programs.record(fleet.clean_inputs(ROWS, seed)), "rows": rows, "figures": found}
+
+
+def _watched(member: Member, seed: int) -> dict[str, Any]:
+    box = opened(saved.load(member.path, resolve("cpu")).model)
+    clean = fleet.clean_inputs(ROWS + TESTED, 1_000 * seed + member.number)
+    order = np.random.default_rng((seed, member.number)).permutation(len(clean))
+    known, rest = clean.take(np.sort(order[:ROWS])), clean.take(np.sort(order[ROWS:]))
+    watch = monitor(box, known.images, known.labels, rng=np.random.default_rng(seed), fpr=FPR)
+    # Inputs that the trigger does not turn do no harm.
+    stamped = member.stamped[1]
+    turned = stamped[box.predict(stamped).argmax(axis=1) == member.known.target]
+    marked, plain = watch.watch(turned), watch.watch(rest.images)
+    return {
+        "attack": member.attack,
+        "number": member.number,
+        "asr": member.known.asr,
+        "passes": watch.passes,
+        "auroc": auroc(np.concatenate([plain.score, marked.score]), np.arange(len(rest) + len(turned)) >= len(rest)),
+        "tpr": float(marked.flagged.mean()),
+        "fpr": float(plain.flagged.mean()),
+    }
