@@ -110,7 +110,7 @@ def test_a_failed_cell_is_told_with_its_reason_and_makes_the_status_3(measured, 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--attacks", "badnet", "--data", "digits"], "no attack named 'badnet'. Did you mean badnets?"),
+        (["--attacks", "badnet", "--data", "digits"], "no attack named 'badnet'. Did you mean badnets"),
         (["--attacks", "badnets", "--data", "digitz"], "digitz: no such file"),
         (["--attacks", "badnets", "--data", "digits", "--detectors", "knn"], "no detector named 'knn'. Did you mean"),
         (["--attacks", "badnets", "--data", "digits", "--rates", "2"], "options: `rates.0`: "),
