@@ -86,12 +86,7 @@ SCALE: dict[str, Case] = {
     "grid-overhead": Overhead(),
 }
 MODEL_FILES: dict[str, Case] = {"scanners": Scanners(), "scanning-1-gb": ScanningSpeed()}
-FLEET: dict[str, Case] = {
-    "fleet-fashion": FleetAudits(),
-    "fleet-fashion-half": FleetAudits(every=2),
-    "monitors-fashion": FleetMonitors(),
-    "monitors-fashion-half": FleetMonitors(every=2),
-}
+FLEET: dict[str, Case] = {"fleet-fashion": FleetAudits(), "monitors-fashion": FleetMonitors()}
 MODEL_AUDIT: dict[str, Case] = {
     "cleanse-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program()),
     "cleanse-same-passes-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program(), folded=True),

@@ -351,8 +351,8 @@ _MONITORS = (
     Figure(name="models", title="backdoored models", kind="number"),
 )
 _FLEET: dict[str, tuple[Figure, ...]] = {
-    **{f"fleet-fashion{part}": _FLEET_OF_MODELS for part in ("", "-half")},
-    **{f"monitors-fashion{part}": _MONITORS for part in ("", "-half")},
+    "fleet-fashion": _FLEET_OF_MODELS,
+    "monitors-fashion": _MONITORS,
 }
 _CLEANSING = (
     Figure(name="faster", title="times as fast over all classes as the published way", kind="times"),

@@ -23,18 +23,11 @@ FPR = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetMonitors:
-    """The monitor as it is by default, at a false alarm rate of 1 %.
-
-    Parameters
-    ----------
-    every : of each kind of model one in so many is watched, the first among them.
-    """
-
-    every: int = 1
+    """The monitor as it is by default, at a false alarm rate of 1 %."""
 
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """How well turned inputs are told from clean ones, by attack."""
-        members = [each for each in fleet.members() if each.attack != CLEAN and each.number % self.every == 0]
+        members = [each for each in fleet.members() if each.attack != CLEAN]
         with one_thread():
             rows = [_watched(each, seed) for each in members if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN]
         found = {
