@@ -19,16 +19,9 @@ def model(
     label: options.Label = None,
     input_columns: options.Input = None,
     split: options.Split = None,
-    code: Annotated[
-        str | None,
-        typer.Option(metavar="MODULE:NAME", help="Your torch network, for a file that holds weights alone. It is run."),
-    ] = None,
-    null: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What detectors say of clean models (`bezoar calibrate`).")
-    ] = None,
-    detectors: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Model detectors to use. All that suit it by default.")
-    ] = None,
+    code: options.Code = None,
+    null: options.NullFile = None,
+    detectors: options.ModelDetectors = None,
     controls: Annotated[
         bool, typer.Option(help="Teach copies of the model a backdoor and see whether this audit catches them.")
     ] = True,

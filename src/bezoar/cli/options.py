@@ -20,6 +20,16 @@ Label = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Co
 Input = Annotated[
     list[str] | None, typer.Option("--input", metavar="COLUMN", help="Column that a model learns from. Repeatable.")
 ]
+Code = Annotated[
+    str | None,
+    typer.Option(metavar="MODULE:NAME", help="Your torch network, for a file that holds weights alone. It is run."),
+]
+NullFile = Annotated[
+    Path | None, typer.Option("--null", metavar="FILE", help="What detectors say of clean models (`bezoar calibrate`).")
+]
+ModelDetectors = Annotated[
+    str | None, typer.Option("--detectors", metavar="LIST", help="Model detectors to use. All that suit it by default.")
+]
 Source = Annotated[str | None, typer.Option("--source", metavar="COLUMN", help="Column with each row's supplier.")]
 Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Column with a unique name of each row.")]
 Split = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Keep only the rows of this split.")]

@@ -23,16 +23,9 @@ def triage(
     label: options.Label = None,
     source: options.Source = None,
     input_columns: options.Input = None,
-    code: Annotated[
-        str | None,
-        typer.Option(metavar="MODULE:NAME", help="Your torch network, for a file that holds weights alone. It is run."),
-    ] = None,
-    null: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What detectors say of clean models (`bezoar calibrate`).")
-    ] = None,
-    detectors: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Model detectors to use. All that suit it by default.")
-    ] = None,
+    code: options.Code = None,
+    null: options.NullFile = None,
+    detectors: options.ModelDetectors = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     profile: options.Profile = False,

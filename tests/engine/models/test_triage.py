@@ -181,3 +181,14 @@ def test_inputs_that_allow_no_claim_are_refused_in_one_line(models, null, digits
     with pytest.raises(InputError, match=message) as raised:
         explained(models, null, "clean", failures(digits), reference(digits))
     assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_would_run_code_is_not_opened_and_nothing_is_explained(null, digits, tmp_path):
+    """A pickle that calls `os.system` when it is loaded."""
+    (tmp_path / "model.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    failures = digits[1].take(np.arange(50))
+    report = explained({"bad": tmp_path / "model.pkl"}, null, "bad", failures, digits[1])
+    assert report.kind == "triage"
+    assert report.dataset.rows == 50
+    assert [each.code for each in report.findings] == ["BZ601"]
+    assert Status.FAILED in {each.status for each in report.checks}

@@ -136,6 +136,26 @@ def audit_model(model: Path, data: Dataset, settings: ModelSettings) -> Report:
         raise InputError(
             f"{data.name}: {len(data)} clean inputs are too few for any claim. {FEWEST_INPUTS} are needed."
         )
+    return examined(
+        model,
+        data,
+        settings,
+        lambda opened, found: audit_opened(opened, found, aligned(data, opened.classes, opened.name), settings),
+    )
+
+
+def examined(model: Path, data: Dataset, settings: ModelSettings, work: Callable[[Opened, Scan], Report]) -> Report:
+    """What `work` says of a model, which is open meanwhile; the report on it where it cannot be examined.
+
+    Parameters
+    ----------
+    data : inputs of its kind.
+
+    Raises
+    ------
+    InputError
+        No such file, or one that does not fit the inputs.
+    """
     if not model.is_file():
         raise InputError(f"{model}: no such file.")
     with settings.watch.stage("opening"):
@@ -147,9 +167,8 @@ def audit_model(model: Path, data: Dataset, settings: ModelSettings) -> Report:
     with contextlib.ExitStack() as stack:
         try:
             with settings.watch.stage("opening"):
-                opened = opened_within(model, found, data, settings, stack)
-                clean = aligned(data, opened.classes, opened.name)
-            return audit_opened(opened, found, clean, settings)
+                opened = _opened(model, found, data, settings, stack)
+            return work(opened, found)
         except ModelError as error:
             return unopened(model, found, data, settings, f"Nothing can be said of it: {error}")
 
@@ -159,9 +178,7 @@ def audit_opened(opened: Opened, found: Scan, clean: Dataset, settings: ModelSet
     return _Audit(opened=opened, scan=found, clean=clean, settings=settings).run()
 
 
-def opened_within(
-    model: Path, found: Scan, data: Dataset, settings: ModelSettings, stack: contextlib.ExitStack
-) -> Opened:
+def _opened(model: Path, found: Scan, data: Dataset, settings: ModelSettings, stack: contextlib.ExitStack) -> Opened:
     """The model, open, for as long as the stack is."""
     shape, classes, seconds = data.images.shape[1:], len(data.classes), settings.time_limit
     if settings.code is not None:

@@ -1,6 +1,5 @@
 """From a model and the inputs that it fails on to a report: backdoor, drift or plain weakness?"""
 
-import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -8,20 +7,20 @@ import numpy as np
 import pyarrow as pa
 
 from bezoar.core.data import Dataset, Modality
-from bezoar.core.errors import InputError, ModelError
+from bezoar.core.errors import InputError
 from bezoar.core.report import Certainty, Check, ModelSummary, Report, Status, UnreadRow
 from bezoar.engine.models.attribution import Attribution, attributed
-from bezoar.engine.models.audit import FEWEST_INPUTS, LEAST_LIFT, ModelSettings, audit_opened, opened_within
+from bezoar.engine.models.audit import FEWEST_INPUTS, LEAST_LIFT, ModelSettings, audit_opened, examined
 from bezoar.engine.models.findings import checked
 from bezoar.engine.models.opening import Opened, accuracy, aligned
-from bezoar.engine.models.unexamined import inputs_of, record, unopened
+from bezoar.engine.models.unexamined import inputs_of, record
 from bezoar.engine.triage.confusion import confused
 from bezoar.engine.triage.deciding import BACKDOOR, DRIFT, WEAKNESS, Facts, checks, findings
 from bezoar.engine.triage.drift import shifts
 from bezoar.engine.triage.influence import Influence, influence
 from bezoar.engine.triage.inputs import Failing, Reference
 from bezoar.engine.triage.residue import carried, residues
-from bezoar.learn.modelfiles import Scan, Verdict, scan
+from bezoar.learn.modelfiles import Scan
 from bezoar.learn.recipe import Recipe, default_recipe
 from bezoar.learn.white_box import WhiteBox
 
@@ -53,19 +52,16 @@ def triage(
         raise InputError(
             f"{reference.name}: {len(reference)} reference inputs are too few for any claim. {FEWEST_INPUTS} are needed."
         )
-    if not model.is_file():
-        raise InputError(f"{model}: no such file.")
-    with settings.watch.stage("opening"):
-        (found,) = scan(model)
-    if found.verdict is Verdict.UNSAFE:
-        return _unexamined(model, found, failures, settings, "The file is not safe, so the model in it was not opened.")
-    with contextlib.ExitStack() as stack:
-        try:
-            with settings.watch.stage("opening"):
-                opened = opened_within(model, found, reference, settings, stack)
-            return _Triage(opened, found, settings).run(failures, reference, train)
-        except ModelError as error:
-            return _unexamined(model, found, failures, settings, f"Nothing can be said of it: {error}")
+    report = examined(
+        model,
+        reference,
+        settings,
+        lambda opened, found: _Triage(opened, found, settings).run(failures, reference, train),
+    )
+    if report.kind == "triage":
+        return report
+    # The model was not examined.
+    return dataclasses.replace(report, kind="triage", dataset=inputs_of(failures))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -208,7 +204,3 @@ def _rows(asked: Dataset, wrong: np.ndarray, facts: Facts) -> pa.Table:
             "code": pa.array([code if each else "" for each in explained], pa.string()),
         }
     )
-
-
-def _unexamined(model: Path, found: Scan, failures: Dataset, settings: ModelSettings, why: str) -> Report:
-    return dataclasses.replace(unopened(model, found, failures, settings, why), kind="triage")
