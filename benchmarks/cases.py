@@ -6,6 +6,7 @@ from benchmarks.backdoors import Backdoor
 from benchmarks.detection import Detection
 from benchmarks.fleet_audits import FleetAudits
 from benchmarks.fleet_monitors import FleetMonitors
+from benchmarks.fleet_repairs import FleetRepairs
 from benchmarks.flips import Flips
 from benchmarks.grids import Overhead, RayWorkers
 from benchmarks.kernels import ManyFeatures, NearVectors
@@ -86,7 +87,11 @@ SCALE: dict[str, Case] = {
     "grid-overhead": Overhead(),
 }
 MODEL_FILES: dict[str, Case] = {"scanners": Scanners(), "scanning-1-gb": ScanningSpeed()}
-FLEET: dict[str, Case] = {"fleet-fashion": FleetAudits(), "monitors-fashion": FleetMonitors()}
+FLEET: dict[str, Case] = {
+    "fleet-fashion": FleetAudits(),
+    "monitors-fashion": FleetMonitors(),
+    "repairs-fashion": FleetRepairs(),
+}
 MODEL_AUDIT: dict[str, Case] = {
     "cleanse-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program()),
     "cleanse-same-passes-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program(), folded=True),

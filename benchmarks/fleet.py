@@ -58,6 +58,16 @@ WAYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "trojannn": tuple({"rate": rate} for rate in (0.1, 0.05, 0.02, 0.01, 0.05, 0.1)),
 }
 """What is planted in each model of the fleet, by attack: 40 clean ones, and 40 with a backdoor."""
+FIRST_REPAIRED = 101
+"""Number of the first model of each attack that is made to be repaired."""
+REPAIRED: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    **{
+        attack: ({"rate": 0.1}, {"rate": 0.01}) for attack in ("badnets", "blended", "wanet", "input_aware", "trojannn")
+    },
+    # A tenth of all rows is more than its class has.
+    "sig": ({"rate": 0.08, "test_delta": 80.0}, {"rate": 0.01, "test_delta": 80.0}),
+}
+"""What is planted in the models that are repaired: six attacks at two rates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +106,13 @@ class Member:
     number: int
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """Of the attack."""
+        if self.number >= FIRST_REPAIRED:
+            return REPAIRED[self.attack][self.number - FIRST_REPAIRED]
+        return WAYS[self.attack][self.number]
+
+    @property
     def path(self) -> Path:
         """Of its weights."""
         return FOLDER / f"{self.attack}-{self.number}.safetensors"
@@ -117,7 +134,7 @@ class Member:
 
     def _make(self, card: Path) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        settings = WAYS[self.attack][self.number]
+        settings = self.settings
         draws, plants, ways = np.random.default_rng((sorted(WAYS).index(self.attack), self.number)).spawn(3)
         whole, test = sets.load("fashion60k"), sets.held_out("fashion20k")
         assert test is not None
@@ -153,6 +170,13 @@ def members() -> tuple[Member, ...]:
     return tuple(Member(attack, number) for attack, ways in WAYS.items() for number in range(len(ways)))
 
 
+def repaired_members() -> tuple[Member, ...]:
+    """The models that are made to be repaired."""
+    return tuple(
+        Member(attack, FIRST_REPAIRED + index) for attack, ways in REPAIRED.items() for index in range(len(ways))
+    )
+
+
 def clean_inputs(rows: int, seed: int) -> Dataset:
     """Test rows at random, as a person with a model and a few clean inputs has them."""
     test = sets.held_out("fashion20k")
@@ -160,12 +184,19 @@ def clean_inputs(rows: int, seed: int) -> Dataset:
     return test.take(np.sort(np.random.default_rng(seed).permutation(len(test))[:rows]))
 
 
+def spare_inputs(rows: int, seed: int) -> Dataset:
+    """Rows at random of the half of the training set that no model of the fleet was made from."""
+    whole = sets.load("fashion60k")
+    half = len(whole) // 2
+    return whole.take(np.sort(half + np.random.default_rng(seed).permutation(len(whole) - half)[:rows]))
+
+
 def main() -> None:
     """Make the models that are not there yet, those of the attacks named on the command line first."""
     import sys
 
     wanted = sys.argv[1:] or list(WAYS)
-    for member in members():
+    for member in (*members(), *repaired_members()):
         if member.attack in wanted:
             made = member.known
             print(member.attack, member.number, made.target, round(made.accuracy, 3), made.asr, flush=True)

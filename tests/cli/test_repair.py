@@ -104,10 +104,13 @@ def model(tmp_path_factory):
 BRIEFLY = ("--set", "steps=100", "--set", "inputs=1000", "--set", "pressed=300")
 
 
-def test_a_model_is_repaired_with_clean_inputs_and_the_result_is_told(model, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["relearning", "auto"])
+def test_a_model_is_repaired_with_clean_inputs_and_the_result_is_told(model, tmp_path, capsys, name):
+    """Without a report there is no trigger to unlearn, so the end is learnt anew."""
     before = model.read_bytes()
-    assert run(["repair", "relearning", str(model), "--data", "digits", "--out", str(tmp_path), *BRIEFLY]) == 0
+    assert run(["repair", name, str(model), "--data", "digits", "--out", str(tmp_path), *BRIEFLY]) == 0
     told = capsys.readouterr().out
+    assert "repaired by relearning" in told
     assert "right" in told
     assert "95 % interval" in told
     assert model.read_bytes() == before

@@ -16,7 +16,7 @@ def repair(
         str,
         typer.Argument(
             metavar="NAME",
-            help="For sets filter, relabel, quarantine; for models unlearning, relearning (`bezoar list`).",
+            help="For sets filter, relabel, quarantine; for models auto, or one of `bezoar list`.",
         ),
     ],
     subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A set as an audit takes it, or a model file.")],
@@ -50,6 +50,11 @@ def repair(
     from bezoar.core.registry import lookup
     from bezoar.data import read
 
+    told = None if report is None else _loaded(report)
+    if name == "auto":
+        from bezoar.engine.models.repairing import advised
+
+        name = advised(told)
     method = lookup("mitigations", name)
     mitigation, of_models = configured(method, settings or []), method.surface == "model"
     if of_models and data is None:
@@ -70,12 +75,11 @@ def repair(
     if of_models:
         from bezoar.engine.models.repairing import repair_model
 
-        told = None if report is None else _loaded(report)
         done = repair_model(Path(subject), rows, mitigation, name=name, out=out, report=told, device=device, seed=seed)
     else:
         from bezoar.engine.repair import repair_data
 
-        done = repair_data(rows, _loaded(report or Path("bezoar-report")), mitigation, name=name, out=out)
+        done = repair_data(rows, told or _loaded(Path("bezoar-report")), mitigation, name=name, out=out)
     typer.echo(json.dumps(done, indent=2) if as_json else _told(done, out))
 
 
@@ -91,7 +95,9 @@ def _told(done: dict[str, Any], out: Path) -> str:
             f"{done['rows_before']:,} rows came, {done['rows_after']:,} are left in {out / 'data.parquet'}: "
             f"{done['set_aside']:,} set aside, {done['relabelled']:,} relabelled."
         )
-    lines = [f"The repaired copy is {out / 'model.safetensors'}. On clean inputs that the repair never saw:"]
+    lines = [
+        f"The copy repaired by {done['repair']} is {out / 'model.safetensors'}. On clean inputs that it never saw:"
+    ]
     lines.append(f"  right {_change(done['accuracy'])}")
     lines += [f"  turned to {name} by the recovered trigger {_change(each)}" for name, each in done["triggers"].items()]
     return "\n".join(lines)

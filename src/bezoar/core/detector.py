@@ -121,7 +121,8 @@ class Inspection:
 class ModelDetector(Protocol):
     """Scores the classes of a model.
 
-    One that only asks the model, so that a :class:`Questioned` is enough, says so by a class attribute ``black_box``.
+    One that only asks the model, so that a :class:`Questioned` is enough, says so by a class attribute ``black_box``; one
+    that does by asking what another does better by looking also by ``stand_in``.
     """
 
     unit: ClassVar[Unit]
@@ -160,3 +161,8 @@ class InputDetector(Protocol):
 def only_asks(method: type[ModelDetector]) -> bool:
     """Whether a detector of models needs nothing of a model but predictions."""
     return getattr(method, "black_box", False)
+
+
+def only_stands_in(method: type[ModelDetector]) -> bool:
+    """Whether a detector of models has nothing to add where a model can be looked into."""
+    return getattr(method, "stand_in", False)

@@ -8,6 +8,7 @@ TABLE = {
     "confident_learning": "bezoar.detectors.rows.confident_learning:ConfidentLearning",
     "duplicates": "bezoar.detectors.rows.duplicates:Duplicates",
     "ensemble_disagreement": "bezoar.detectors.rows.ensemble_disagreement:EnsembleDisagreement",
+    "fourier_basis": "bezoar.detectors.models.fourier_basis:FourierBasis",
     "generator_inversion": "bezoar.detectors.models.generator_inversion:GeneratorInversion",
     "ibd_psc": "bezoar.detectors.inputs.ibd_psc:IbdPsc",
     "isolation_forest": "bezoar.detectors.rows.isolation_forest:IsolationForest",

@@ -58,6 +58,7 @@ class B3D(Validated):
 
     unit: ClassVar[Unit] = Unit.MODEL
     black_box: ClassVar[bool] = True
+    stand_in: ClassVar[bool] = True
 
     def inspect(self, suspect: Questioned, rng: np.random.Generator) -> Inspection:
         """Minus the logarithm of the pixels of each class's patch, and the patches that reach their class."""

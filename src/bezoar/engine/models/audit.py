@@ -12,8 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bezoar.core.data import Dataset, Modality
-from bezoar.core.detector import Questioned, Suspect
+from bezoar.core.detector import Questioned, Suspect, Unit
 from bezoar.core.errors import InputError, ModelError
+from bezoar.core.registry import detectors_of
 from bezoar.core.report import (
     Check,
     Evidence,
@@ -236,10 +237,13 @@ class _Audit:
     def _detectors(self, null: Null | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of those that look at the model, and of those that would but cannot."""
         named = self.settings.detectors
-        if isinstance(self.opened.box, Apart):
-            wanted = named or (*looking(), *asking())
-            return tuple(name for name in wanted if name in asking()), tuple(n for n in wanted if n not in asking())
-        return named or (looking() if null is None else tuple(null.scores)), ()
+        known = None if null is None else tuple(null.scores)
+        if not isinstance(self.opened.box, Apart):
+            return named or known or looking(), ()
+        able = tuple(name for name in named or asking() if name in asking())
+        if named is None and known is not None:
+            able = tuple(name for name in able if name in known) or able
+        return able, tuple(name for name in named or detectors_of(Unit.MODEL) if name not in asking())
 
     def _split(self, box: WhiteBox | Apart, rng: np.random.Generator) -> _Split:
         """Inputs that the model gets right, in random order, a part of them held out."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bezoar.core.attack import Trigger
-from bezoar.core.detector import Inspection, Questioned, Unit, only_asks
+from bezoar.core.detector import Inspection, Questioned, Unit, only_asks, only_stands_in
 from bezoar.core.registry import detectors_of, lookup
 from bezoar.core.report import Check, Status
 from bezoar.engine.parts import FAILURES
@@ -39,12 +39,12 @@ class Inspections:
 
 
 def looking() -> tuple[str, ...]:
-    """Names of the detectors that look into a model, in order."""
-    return tuple(name for name in detectors_of(Unit.MODEL) if not only_asks(lookup("detectors", name)))
+    """Names of the detectors for a model that can be looked into, in order."""
+    return tuple(name for name in detectors_of(Unit.MODEL) if not only_stands_in(lookup("detectors", name)))
 
 
 def asking() -> tuple[str, ...]:
-    """Names of the detectors that ask a model for predictions alone, in order."""
+    """Names of the detectors for a model that only predicts, in order."""
     return tuple(name for name in detectors_of(Unit.MODEL) if only_asks(lookup("detectors", name)))
 
 
@@ -79,7 +79,7 @@ def inspect(
             tell(done / len(detectors))
 
     # A stream for each name: leaving one detector out changes no other.
-    known = (*looking(), *asking())
+    known = detectors_of(Unit.MODEL)
     streams = dict(zip(known, rng.spawn(len(known)), strict=True))
     results = dict(zip(detectors, side_by_side(look, [(name, streams[name]) for name in detectors]), strict=True))
     return Inspections(

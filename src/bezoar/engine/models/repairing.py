@@ -48,6 +48,12 @@ class Suspected:
     held_out: Dataset
 
 
+def advised(report: Report | None) -> str:
+    """Name of the repair that takes most and costs least with what is known: unlearning needs a class that is called."""
+    called = report is not None and report.kind == "model" and any(each.code == "BZ201" for each in report.findings)
+    return "unlearning" if called else "relearning"
+
+
 def repair_model(
     path: Path,
     data: Dataset,

@@ -1,0 +1,87 @@
+"""Repairs of backdoored models as a person makes them: an audit, then a repair with its report and a few clean inputs."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import fleet, programs, sets
+from benchmarks.fleet import Member
+from benchmarks.fleet_audits import TAKEN, natural
+from bezoar.core.registry import lookup
+from bezoar.engine.models.audit import INPUTS, ModelSettings, audit_model
+from bezoar.engine.models.repairing import FILE, advised, repair_model
+from bezoar.learn import saved
+from bezoar.learn.device import one_thread, resolve
+from bezoar.learn.white_box import WhiteBox, opened
+
+ROWS = 500
+"""Clean inputs that a repair is given: 5 % of what the models were trained on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetRepairs:
+    """Six attacks at two rates, each model audited with 100 inputs and repaired with what the audit recovered.
+
+    Parameters
+    ----------
+    repairs : by name; "advised" is the one that `bezoar repair` chooses by itself.
+    """
+
+    repairs: tuple[str, ...] = ("advised", "relearning", "fine_tuning", "fine_pruning", "nad", "anp", "i_bau", "clp")
+
+    def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
+        """What each repair leaves of the backdoors, and what it costs."""
+        members = [each for each in fleet.repaired_members() if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN]
+        with one_thread():
+            rows = [_repaired(each, self.repairs, seed) for each in members]
+        found: dict[str, float] = {
+            "models": len(rows),
+            "not_taken": len(fleet.repaired_members()) - len(rows),
+            "called": sum(row["called"] for row in rows),
+            "asr_before": float(np.mean([row["before"]["asr"] for row in rows])),
+            "natural": float(np.mean([row["natural"] for row in rows])),
+        }
+        for name in self.repairs:
+            asr = np.array([row["after"][name]["asr"] for row in rows])
+            cost = np.array([row["before"]["accuracy"] - row["after"][name]["accuracy"] for row in rows])
+            found |= {f"{name}_asr": float(asr.mean()), f"{name}_worst": float(asr.max())}
+            found |= {f"{name}_cost": float(cost.mean())}
+        return {"run": programs.record(fleet.spare_inputs(ROWS, seed)), "rows": rows, "figures": found}
+
+
+def _repaired(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, Any]:
+    clean = fleet.spare_inputs(ROWS, 1_000 * seed + member.number)
+    report = audit_model(member.path, clean, ModelSettings(seed=seed, controls=False, inputs=INPUTS))
+    after = {}
+    for name in repairs:
+        chosen = advised(report) if name == "advised" else name
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder)
+            told = repair_model(
+                member.path, clean, lookup("mitigations", chosen)(), name=chosen, out=out, report=report, seed=seed
+            )
+            box = opened(saved.load(out / FILE, resolve("cpu")).model)
+        after[name] = {"repair": chosen, **_figures(member, box), "triggers": told["triggers"]}
+    return {
+        "attack": member.attack,
+        "number": member.number,
+        "settings": member.settings,
+        "target": member.known.target,
+        "called": any(each.code == "BZ201" for each in report.findings),
+        "natural": natural(member),
+        "before": _figures(member, opened(saved.load(member.path, resolve("cpu")).model)),
+        "after": after,
+    }
+
+
+def _figures(member: Member, box: WhiteBox) -> dict[str, float]:
+    """By the true trigger, which no repair sees, and on all test rows."""
+    test = sets.held_out("fashion20k")
+    assert test is not None
+    return {
+        "asr": float((box.predict(member.stamped[1]).argmax(axis=1) == member.known.target).mean()),
+        "accuracy": float((box.predict(test.images).argmax(axis=1) == test.labels).mean()),
+    }
