@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from bezoar.core.errors import InputError
 from bezoar.learn.device import computes_in_bfloat16
+from bezoar.learn.in_time import InTime
 from bezoar.learn.networks import Network
 from bezoar.learn.training import NetworkModel
 
@@ -110,13 +111,16 @@ def copied(box: WhiteBox) -> WhiteBox:
     return dataclasses.replace(box, network=network, body=network.body)
 
 
-def tapped(network: nn.Module, shape: tuple[int, int, int], classes: int, device: torch.device) -> WhiteBox:
+def tapped(
+    network: nn.Module, shape: tuple[int, int, int], classes: int, device: torch.device, seconds: float | None = None
+) -> WhiteBox:
     """Anybody's network, which takes pixels in [0, 1]: its last linear layer becomes the head, all before it the body.
 
     Parameters
     ----------
     shape : (c, h, w) of an image.
     classes : number of logits that it must give.
+    seconds : that it may take for a batch: what asks longer raises ``ModelError``, from then on at once.
 
     Raises
     ------
@@ -125,7 +129,8 @@ def tapped(network: nn.Module, shape: tuple[int, int, int], classes: int, device
     """
     network = network.to(device).eval()
     probe = torch.linspace(0, 1, 2 * int(np.prod(shape)), device=device).reshape(2, *shape)
-    whole, called = _probed(network, probe)
+    clock = InTime(name="the network", seconds=seconds, device=device.type)
+    whole, called = clock(lambda: _probed(network, probe))
     if whole.shape != (2, classes):
         raise InputError(
             f"the network must give (n, {classes}) logits, one for each class of the data. Got {tuple(whole.shape)}."
@@ -133,7 +138,7 @@ def tapped(network: nn.Module, shape: tuple[int, int, int], classes: int, device
     last = next((layer for layer in reversed(called) if layer.out_features == classes), None)
     if last is None:
         raise InputError(f"the network has no linear layer that gives {classes} logits, so its features are unknown.")
-    joined = _Tapped(network, last)
+    joined = _Tapped(network, last, clock)
     with torch.no_grad():
         apart = (F.log_softmax(whole, 1) - F.log_softmax(joined(probe), 1)).abs().max()
     if not apart <= _TOLERANCE * max(1.0, float(whole.abs().max())):
@@ -171,21 +176,25 @@ def _probed(network: nn.Module, probe: Tensor) -> tuple[Tensor, list[nn.Linear]]
 class _Tapped(Network):
     """A network cut in two before its last linear layer."""
 
-    def __init__(self, network: nn.Module, last: nn.Linear) -> None:
+    def __init__(self, network: nn.Module, last: nn.Linear, clock: InTime) -> None:
         super().__init__()
         self.head = last
-        self.body = nn.Sequential(_Before(network, last))
+        self.body = nn.Sequential(_Before(network, last, clock))
 
 
 class _Before(nn.Module):
     """What a layer of a network is given."""
 
-    def __init__(self, network: nn.Module, layer: nn.Linear) -> None:
+    def __init__(self, network: nn.Module, layer: nn.Linear, clock: InTime) -> None:
         super().__init__()
         self.network = network
+        self.clock = clock
         self._layer = [layer]  # in a list, or it would count as a layer of this one
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return self.clock(lambda: self._given(pixels))
+
+    def _given(self, pixels: Tensor) -> Tensor:
         given: list[Tensor] = []
         caller = threading.get_ident()
 

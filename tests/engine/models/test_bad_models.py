@@ -19,6 +19,7 @@ from bezoar.learn.recipe import Recipe
 from bezoar.learn.training import NetworkModel
 
 NETWORKS = """
+import multiprocessing
 import os
 import time
 
@@ -39,6 +40,13 @@ class Hanging(Honest):
     def forward(self, pixels):
         while True:
             time.sleep(1)
+
+
+class Late(Honest):
+    def forward(self, pixels):
+        if multiprocessing.parent_process() is None:
+            time.sleep(600)
+        return super().forward(pixels)
 
 
 class Leaving(Honest):
@@ -164,6 +172,7 @@ def code(tmp_path, monkeypatch):
     ("name", "said"),
     [
         ("Hanging", "model weights.safetensors hangs: 100 inputs took more than 1 seconds"),
+        ("Late", "the network hangs: one batch took more than 1 seconds"),
         ("Leaving", "model weights.safetensors crashes: its process ended on 100 inputs"),
     ],
 )

@@ -189,7 +189,7 @@ def _opened(model: Path, found: Scan, data: Dataset, settings: ModelSettings, st
     elif (found_opener := opener_of(model, found, shape, run=settings.run_model)) is not None:
         box = Apart(opener=found_opener, classes=classes, name=model.name, seconds=seconds)
         return asked(model, found, data, stack.enter_context(box))
-    return open_model(model, found, data, code=settings.code, device=resolve(settings.device))
+    return open_model(model, found, data, code=settings.code, device=resolve(settings.device), seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

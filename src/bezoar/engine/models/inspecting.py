@@ -7,6 +7,7 @@ import numpy as np
 
 from bezoar.core.attack import Trigger
 from bezoar.core.detector import Inspection, Questioned, Unit, only_asks, only_stands_in
+from bezoar.core.errors import ModelError
 from bezoar.core.registry import detectors_of, lookup
 from bezoar.core.report import Check, Status
 from bezoar.engine.parts import FAILURES
@@ -63,7 +64,7 @@ def unfit(detectors: tuple[str, ...]) -> tuple[Check, ...]:
 def inspect(
     suspect: Questioned, detectors: tuple[str, ...], rng: np.random.Generator, tell: Callable[[float], None]
 ) -> Inspections:
-    """Run model detectors side by side. One that breaks is recorded and stops no other."""
+    """Run model detectors side by side. One that breaks is recorded and stops no other; ``ModelError`` stops all."""
     done = 0
 
     def look(job: tuple[str, np.random.Generator]) -> Inspection | Check:
@@ -71,6 +72,8 @@ def inspect(
         name, own = job
         try:
             return _finite(lookup("detectors", name)().inspect(suspect, own), suspect.model.classes)
+        except ModelError:
+            raise  # whatever asks the model next would learn no more
         except FAILURES as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             return Check(name=f"detector {name}", status=Status.FAILED, detail=reason)

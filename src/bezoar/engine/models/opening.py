@@ -97,7 +97,9 @@ def asked(path: Path, scan: Scan, clean: Dataset, box: Apart) -> Opened:
     )
 
 
-def open_model(path: Path, scan: Scan, clean: Dataset, *, code: str | None, device: torch.device) -> Opened:
+def open_model(
+    path: Path, scan: Scan, clean: Dataset, *, code: str | None, device: torch.device, seconds: float | None = None
+) -> Opened:
     """Open a model file.
 
     Parameters
@@ -107,6 +109,7 @@ def open_model(path: Path, scan: Scan, clean: Dataset, *, code: str | None, devi
     clean : inputs of its kind: their shape and classes are what it must take and give.
     code : "package.module:attribute" of a ``torch.nn.Module`` that takes pixels in [0, 1], or what makes one. Importing
         runs that code: name only code that you trust.
+    seconds : that such a network may take for a batch, see :func:`bezoar.learn.white_box.tapped`.
 
     Raises
     ------
@@ -116,7 +119,7 @@ def open_model(path: Path, scan: Scan, clean: Dataset, *, code: str | None, devi
     """
     if code is not None:
         network = load_network(code, weights=path)
-        box = tapped(network, clean.images.shape[1:], len(clean.classes), device)
+        box = tapped(network, clean.images.shape[1:], len(clean.classes), device, seconds)
         return Opened(
             box=box,
             classes=clean.classes,
