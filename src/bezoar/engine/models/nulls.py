@@ -16,6 +16,7 @@ from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.core.files import write_text
 from bezoar.learn.training import shrink
+from bezoar.maths.moderation import moderated
 from bezoar.maths.stats import Floats
 
 FORM = "bezoar.null/1"
@@ -111,7 +112,7 @@ class Held:
 
     Parameters
     ----------
-    deviations : (k,) for each class by how many robust standard deviations it stands out, by the detector to which it
+    deviations : (k,) for each class by how many standard deviations it stands out, by the detector to which it
         does most.
     p_values : (k,) share of clean models, this one counted among them, with a class that stands out as much. Exact
         where the model is clean and made as those of the null were; corrected for the number of classes and of detectors,
@@ -128,7 +129,7 @@ def hold(scores: Mapping[str, Floats], null: Null, *, same: bool) -> Held:
     """Hold the scores of a model, (k,) by detector, against what the same detectors said of clean models.
 
     Where the null is of models of the same task, a class is compared with itself in clean models: some classes
-    are small shortcuts by nature. Else it is compared with the other classes of its model. Either way what all classes
+    are small shortcuts by nature, and vary more. Else it is compared with the other classes of its model. Either way what all classes
     of a model share is taken off first: another recipe moves them together.
 
     Parameters
@@ -156,17 +157,18 @@ def _left_out(null: Null, detectors: tuple[str, ...], index: int, *, same: bool)
 
 
 def _apart(scores: Floats, table: Floats, *, same: bool) -> Floats:
-    """(k,) robust standard deviations by which each class stands out, by one detector with its null (m, k)."""
+    """(k,) standard deviations by which each class stands out, by one detector with its null (m, k)."""
     if same:
         usual = np.median(table, axis=0)
         rest = table - usual
         rest -= np.median(rest, axis=1, keepdims=True)
         moved = scores - usual
+        spread = np.sqrt(moderated(rest))
     else:
         rest = table - np.median(table, axis=1, keepdims=True)
         moved = scores
-    spread = max(float(_CONSISTENT * np.median(np.abs(rest))), _LEAST_SPREAD)
-    return np.asarray((moved - np.median(moved)) / spread)
+        spread = np.full(len(scores), _CONSISTENT * np.median(np.abs(rest)))
+    return np.asarray((moved - np.median(moved)) / np.maximum(spread, _LEAST_SPREAD))
 
 
 _ADAPTER = pydantic.TypeAdapter(Null)
