@@ -8,6 +8,7 @@ import socket
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from PIL import Image
 
 from bezoar.core.errors import InputError
 from bezoar.data import Limits, Roles, read
+from bezoar.data.intake import shown
 from samples import IMAGES, LABELS, ROWS, idx, png, save_folder
 
 
@@ -337,3 +339,11 @@ def test_columns_cannot_be_named_where_there_are_none(forms):
 def test_named_columns_must_exist(forms):
     for roles in (Roles(label="nope"), Roles(source="nope"), Roles(id="nope"), Roles(input=("nope",))):
         refused(forms["table.csv"], "no column nope in table.csv. Columns: age, colour, income, label.", roles=roles)
+
+
+def test_a_long_path_keeps_its_end_and_a_long_text_its_beginning():
+    path = Path("/" + "folder/" * 40 + "bad\x1b.png")
+    assert shown(path).startswith("...")
+    assert shown(path).endswith("folder/bad\\x1b.png")
+    assert shown("a" * 100 + "b") == "a" * 80 + "..."
+    assert shown(Path("near/bad.png")) == "near/bad.png"

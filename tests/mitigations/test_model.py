@@ -1,5 +1,7 @@
 """What single repairs of models do to layers, beside what the contract measures."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from bezoar.core.mitigation import Subject
 from bezoar.learn.networks import build, drawn
 from bezoar.learn.white_box import WhiteBox, folded, tapped
 from bezoar.maths.lipschitz import channel_bounds
+from bezoar.mitigations.model import unlearning
 from bezoar.mitigations.model.clp import Clp
 from bezoar.mitigations.model.fine_tuning import FineTuning
 from bezoar.mitigations.model.relearning import Relearning
@@ -73,3 +76,17 @@ def test_a_repair_needs_an_open_model_and_enough_clean_inputs():
         FineTuning().apply(Subject(data=clean()))
     with pytest.raises(InputError, match="19 clean inputs are too few"):
         FineTuning().apply(Subject(data=clean(19), model=box()))
+
+
+@pytest.mark.parametrize(("favourite", "rounds"), [(True, 3), (False, 1)])
+def test_unlearning_goes_on_for_as_long_as_a_recovered_trigger_turns_held_out_inputs(monkeypatch, favourite, rounds):
+    """An untrained network says the same of nearly everything; so slow a rate teaches it nothing."""
+    subject = Subject(data=clean(), model=box())
+    said = np.bincount(subject.model.predict(subject.data.images).argmax(1), minlength=4)
+    target = int(said.argmax() if favourite else said.argmin())
+    assert said.min() == 0
+    trained = []
+    monkeypatch.setattr(unlearning, "tuned", lambda *_, steps, **__: trained.append(steps))
+    method = unlearning.Unlearning(steps=5)
+    method.apply(dataclasses.replace(subject, triggers={target: (np.copy,)}))
+    assert trained == [5] * rounds

@@ -27,9 +27,13 @@ _KINDS: dict[str, Callable[[int], bool]] = {
 
 
 def shown(text: object, width: int = 80) -> str:
-    """Text from a hostile file, fit for one line of an error: control characters escaped, shortened."""
-    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text)[:width])
-    return clean + ("..." if len(str(text)) > width else "")
+    """Text from a hostile file, fit for one line of an error: control characters escaped, shortened; of a path the end stays."""
+    raw = str(text)
+    kept = raw[-width:] if isinstance(text, Path) else raw[:width]
+    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in kept)
+    if len(raw) <= width:
+        return clean
+    return f"...{clean}" if isinstance(text, Path) else f"{clean}..."
 
 
 def reason(error: BaseException) -> str:

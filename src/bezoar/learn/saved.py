@@ -64,15 +64,6 @@ def save(path: Path, model: NetworkModel, classes: tuple[str, ...]) -> Path:
     return write_bytes(path, safetensors.torch.save(plain, {_KEY: said}))
 
 
-def is_saved(path: Path) -> bool:
-    """Whether a file says of itself that it is such a network."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return _KEY in (file.metadata() or {})
-    except (OSError, safetensors.SafetensorError):
-        return False
-
-
 def card_of(path: Path) -> Card | None:
     """What a file says of the network in it; None where it holds none of Bezoar's. Raises ``InputError`` where damaged."""
     try:

@@ -23,7 +23,7 @@ def moderated(residuals: Floats) -> Floats:
     Statistical Applications in Genetics and Molecular Biology 3(1), 2004, sections 4 and 6.2.
     """
     m, k = residuals.shape
-    own = np.maximum(residuals.var(axis=0, ddof=1), _LEAST)
+    own: Floats = np.maximum(residuals.var(axis=0, ddof=1), _LEAST)
     if k < 2:
         return own
     half = (m - 1) / 2
