@@ -138,7 +138,7 @@ class Member:
         draws, plants, ways = np.random.default_rng((sorted(WAYS).index(self.attack), self.number)).spawn(3)
         whole, test = sets.load("fashion60k"), sets.held_out("fashion20k")
         assert test is not None
-        # The null is made of the other half.
+        # The other half is kept for inputs that no model was made from.
         data, target, asr = whole.take(np.sort(draws.permutation(len(whole) // 2)[:ROWS])), None, None
         plant = None
         if self.attack != CLEAN:

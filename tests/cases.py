@@ -75,6 +75,9 @@ CASES = {
     "loss_dynamics": Case(data="planted", metric="auroc", at_least=0.95, control_at_most=0.7),
     "spectral_signatures": Case(data="planted", metric="auroc", at_least=0.9, control_at_most=0.7),
     # detectors of models
+    "adversarial_patch": Case(
+        data="digits", metric="lead", at_least=0.8, control_at_most=0.15, attack="badnets size=2"
+    ),
     "generator_inversion": Case(data="digits", metric="lead", at_least=0.5, control_at_most=0.4, attack="wanet"),
     "b3d": Case(
         data="digits",

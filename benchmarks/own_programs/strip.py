@@ -20,13 +20,15 @@ def main() -> None:
         clean, judged = asked["clean"], asked["judged"]
     model = opened(saved.load(Path(sys.argv[2]), torch.device("cpu")).model)
     suspect = Suspect(model=model, clean=clean, labels=np.zeros(len(clean), dtype=np.int64))
-    strip = Strip(overlays=int(sys.argv[3]))
+    strip = Strip()
     scorer = strip.scorer(model, strip.fit(suspect, np.random.default_rng(0)))
     scorer(judged[:32])
     start = time.perf_counter()
     scores = scorer(judged)
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "scores": [round(float(score), 6) for score in scores]}))
+    print(
+        json.dumps({"seconds": seconds, "passes": strip.passes, "scores": [round(float(score), 6) for score in scores]})
+    )
 
 
 if __name__ == "__main__":

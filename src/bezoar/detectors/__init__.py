@@ -2,6 +2,7 @@
 
 TABLE = {
     "activation_clustering": "bezoar.detectors.rows.activation_clustering:ActivationClustering",
+    "adversarial_patch": "bezoar.detectors.models.adversarial_patch:AdversarialPatch",
     "b3d": "bezoar.detectors.models.b3d:B3D",
     "bad_expert": "bezoar.detectors.inputs.bad_expert:BadExpert",
     "beatrix": "bezoar.detectors.inputs.beatrix:Beatrix",

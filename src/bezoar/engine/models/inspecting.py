@@ -1,5 +1,6 @@
 """Every detector's look at a model."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -81,10 +82,10 @@ def inspect(
             done += 1
             tell(done / len(detectors))
 
-    # A stream for each name: leaving one detector out changes no other.
-    known = detectors_of(Unit.MODEL)
-    streams = dict(zip(known, rng.spawn(len(known)), strict=True))
-    results = dict(zip(detectors, side_by_side(look, [(name, streams[name]) for name in detectors]), strict=True))
+    # A stream for each name: leaving one detector out, or another one that is installed, changes no other.
+    drawn = int(rng.integers(2**63))
+    streams = {name: np.random.default_rng((drawn, zlib.crc32(name.encode()))) for name in detectors}
+    results = dict(zip(detectors, side_by_side(look, streams.items()), strict=True))
     return Inspections(
         by_detector={name: result for name, result in results.items() if isinstance(result, Inspection)},
         failed=tuple(result for result in results.values() if isinstance(result, Check)),
