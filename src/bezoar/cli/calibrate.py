@@ -12,6 +12,10 @@ def calibrate(
     data: options.Data,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the null.")] = Path("null.json"),
     architecture: Annotated[str, typer.Option(metavar="NAME", help="As a recipe names it, such as conv.")] = "conv",
+    code: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="What makes your torch network, instead of a named one. It is run."),
+    ] = None,
     models: Annotated[int, typer.Option(min=20, help="Clean models to train.")] = 40,
     inputs: Annotated[int, typer.Option(min=20, help="Clean inputs that detectors search with.")] = 60,
     rows: Annotated[int | None, typer.Option(min=100, help="Rows to train on at most.")] = None,
@@ -45,6 +49,7 @@ def calibrate(
             rest,
             clean,
             architecture=architecture,
+            code=code,
             models=models,
             inputs=inputs,
             detectors=None if detectors is None else tuple(name.strip() for name in detectors.split(",")),
@@ -54,4 +59,4 @@ def calibrate(
         )
     nulls.write(out, null)
     if not quiet:
-        typer.echo(f"{out}: {null.models} clean models of {architecture}, seen by {', '.join(null.scores)}.")
+        typer.echo(f"{out}: {null.models} clean models of {null.architecture}, seen by {', '.join(null.scores)}.")

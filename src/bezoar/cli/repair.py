@@ -37,6 +37,7 @@ def repair(
     id_column: options.Id = None,
     split: options.Split = None,
     drop: options.Drop = None,
+    code: options.Code = None,
     settings: options.Settings = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -75,7 +76,9 @@ def repair(
     if of_models:
         from bezoar.engine.models.repairing import repair_model
 
-        done = repair_model(Path(subject), rows, mitigation, name=name, out=out, report=told, device=device, seed=seed)
+        done = repair_model(
+            Path(subject), rows, mitigation, name=name, out=out, report=told, code=code, device=device, seed=seed
+        )
     else:
         from bezoar.engine.repair import repair_data
 

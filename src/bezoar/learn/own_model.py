@@ -114,6 +114,27 @@ def load_network(spec: str, *, weights: Path) -> nn.Module:
     return network
 
 
+def network_maker(spec: str) -> Callable[[], nn.Module]:
+    """What makes new networks, by the class or function at "package.module:attribute". It may raise what this does.
+
+    Raises
+    ------
+    InputError
+        Nothing there, code that does not import, what makes no network, or a network that is there already.
+    """
+    found = _imported(spec)
+    if isinstance(found, nn.Module):
+        raise InputError(f"model {spec} is one network. To train several, name its class or a function that makes one.")
+
+    def make() -> nn.Module:
+        network = _made(found, spec)
+        if not isinstance(network, nn.Module):
+            raise InputError(f"model {spec} must make a torch.nn.Module. Got {kind_of(network)}.")
+        return network
+
+    return make
+
+
 def open_network(spec: str, weights: Path) -> Predict:
     """What the network of :func:`load_network` computes of images."""
     return partial(_run, load_network(spec, weights=weights).eval())

@@ -158,15 +158,8 @@ def train(
     new = partial(networks.build, recipe.architecture, channels=images.shape[1], classes=classes, side=max(size))
     network = networks.drawn(new, generator).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-    training = _Training(
-        images=images,
-        labels=torch.from_numpy(labels),
-        recipe=recipe,
-        generator=generator,
-        model=NetworkModel(network=network, mean=mean, std=std, recipe=recipe, size=size, device=device),
-        optimiser=torch.optim.AdamW(_groups(network, recipe), lr=recipe.learning_rate, fused=True),
-        losses=np.zeros((recipe.epochs, len(images)), dtype=np.float32),
-    )
+    model = NetworkModel(network=network, mean=mean, std=std, recipe=recipe, size=size, device=device)
+    training = _Training.of(model, images, labels, generator)
     saved = checkpoints.load(checkpoint, identity=identity, like=training.tensors()) if checkpoint else None
     done = training.restore(saved) if saved else 0
     if progress is not None and done:
@@ -183,6 +176,16 @@ def train(
                 network.train()
     network.eval()
     return training.model, training.losses
+
+
+def teach(model: NetworkModel, images: Images, labels: NDArray[np.int64], generator: torch.Generator) -> None:
+    """Train a network that somebody else made, in place, as its recipe says, on images of its size."""
+    training = _Training.of(model, images, labels, generator)
+    model.network.train()
+    with one_thread():
+        for epoch in range(model.recipe.epochs):
+            training.run(epoch, None)
+    model.network.eval()
 
 
 def one_cycle(step: int, steps: int, peak: float) -> float:
@@ -206,6 +209,22 @@ class _Training:
     model: NetworkModel
     optimiser: torch.optim.Optimizer
     losses: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls, model: NetworkModel, images: Images, labels: NDArray[np.int64], generator: torch.Generator
+    ) -> "_Training":
+        """At the beginning."""
+        groups = _groups(model.network, model.recipe)
+        return cls(
+            images=images,
+            labels=torch.from_numpy(labels),
+            recipe=model.recipe,
+            generator=generator,
+            model=model,
+            optimiser=torch.optim.AdamW(groups, lr=model.recipe.learning_rate, fused=True),
+            losses=np.zeros((model.recipe.epochs, len(images)), dtype=np.float32),
+        )
 
     def run(self, epoch: int, progress: Progress | None) -> None:
         """Pass over all rows once."""

@@ -154,6 +154,20 @@ def tapped(
     )
 
 
+def untapped(box: WhiteBox) -> nn.Module:
+    """The network that :func:`tapped` was given, or of a changed copy the copy of it.
+
+    Raises
+    ------
+    InputError
+        None was: it is one of Bezoar's own.
+    """
+    before = next(box.network.body.children(), None)
+    if not isinstance(before, _Before):
+        raise InputError("the network is one of Bezoar's own, not somebody's.")
+    return before.network
+
+
 def _probed(network: nn.Module, probe: Tensor) -> tuple[Tensor, list[nn.Linear]]:
     """What a network gives for a probe, and its linear layers in the order in which they were called."""
     called: list[nn.Linear] = []

@@ -1,5 +1,7 @@
 """Small models of real digits, clean and backdoored, and a null of clean ones."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,34 @@ def trained(data, folder, name):
     recipe = Recipe(epochs=8, batch_size=64)
     model, _ = train(data.images, data.labels, 10, recipe, torch.Generator().manual_seed(5))
     return saved.save(folder / f"{name}.safetensors", model, data.classes)
+
+
+CODE = """
+from torch import nn
+
+
+class Somebodys(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(64, 48), nn.BatchNorm1d(48), nn.Linear(48, 10)
+
+    def forward(self, pixels):
+        return self.last(self.norm(self.first(pixels.flatten(1))).relu())
+
+
+one = Somebodys()
+"""
+
+
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    """The import path of somebody's network."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "somebodys_code.py").write_text(CODE)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "somebodys_code", raising=False)
+    return "somebodys_code:Somebodys"
 
 
 @pytest.fixture(scope="session")

@@ -140,10 +140,9 @@ def test_scores_of_a_null_do_not_judge_themselves():
     assert held.p_values[2] in (1 / 41, 2 / 41)
 
 
-def test_a_null_is_made_of_clean_models_of_several_recipes():
-    """Twenty models trained for one epoch or two; each detector asked for has a score for each class of each."""
+def calibrated(**named):
     data = read("digits").take(np.arange(600))
-    null = calibrate(
+    return calibrate(
         data.take(np.arange(400)),
         data.take(np.arange(400, 600)),
         architecture="conv",
@@ -153,10 +152,25 @@ def test_a_null_is_made_of_clean_models_of_several_recipes():
         rng=np.random.default_rng(0),
         device=torch.device("cpu"),
         tell=lambda share: None,
+        **named,
     )
+
+
+def test_a_null_is_made_of_clean_models_of_several_recipes():
+    """Twenty models trained for one epoch or two; each detector asked for has a score for each class of each."""
+    null = calibrated()
     assert np.asarray(null.scores["maximum_margin"]).shape == (20, 10)
-    assert null.classes == data.classes
+    assert null.classes == read("digits").classes
     assert len({row for row in null.scores["maximum_margin"]}) == 20
+
+
+def test_a_null_can_be_made_of_somebodys_network(code):
+    null = calibrated(code=code)
+    assert null.architecture == code
+    assert len({row for row in null.scores["maximum_margin"]}) == 20
+    assert null == calibrated(code=code), "what it draws at the beginning is drawn from the seed"
+    with pytest.raises(InputError, match="is one network. To train several, name its class"):
+        calibrated(code=code.replace("Somebodys", "one"))
 
 
 def test_too_few_models_are_refused_before_any_is_trained():

@@ -4,18 +4,24 @@ import json
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from bezoar.attacks.poisoning.badnets import BadNets
 from bezoar.core.errors import InputError
 from bezoar.engine.models.audit import ModelSettings, audit_model
+from bezoar.engine.models.calibrating import trained, varied
 from bezoar.engine.models.repairing import repair_model
 from bezoar.learn import saved
+from bezoar.learn.own_model import load_network
+from bezoar.learn.white_box import opened, untapped
 from bezoar.mitigations.model.abl import Abl
 from bezoar.mitigations.model.clp import Clp
+from bezoar.mitigations.model.fine_tuning import FineTuning
 from bezoar.mitigations.model.relearning import Relearning
 from bezoar.mitigations.model.unlearning import Unlearning
 
+CPU = torch.device("cpu")
 TARGET = 3
 BRIEF = Relearning(inputs=2_000, pressed=900, steps=500)
 
@@ -88,3 +94,17 @@ def test_a_file_that_is_not_there_or_not_safe_is_refused(digits, tmp_path):
     (tmp_path / "bad.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(InputError, match="not safe to open"):
         repair_model(tmp_path / "bad.pkl", digits[1], Clp(), name="clp", out=tmp_path)
+
+
+def test_somebodys_network_is_repaired_by_its_code_and_its_weights_fit_again(code, digits, tmp_path):
+    rng = np.random.default_rng(0)
+    model = trained(digits[0], varied(digits[0], "conv", rng), CPU, rng, code)
+    weights, out = tmp_path / "weights.safetensors", tmp_path / "out"
+    safetensors.torch.save_file(untapped(opened(model)).state_dict(), weights)
+    record = repair_model(weights, digits[1], FineTuning(steps=30), name="fine_tuning", out=out, code=code)
+    assert record["accuracy"]["before"]["value"] >= 0.85
+    assert record["accuracy"]["after"]["value"] >= record["accuracy"]["before"]["value"] - 0.05
+    before, after = (load_network(code, weights=path).state_dict() for path in (weights, out / "model.safetensors"))
+    assert not torch.equal(before["first.weight"], after["first.weight"])
+    with pytest.raises(InputError, match="does not say how its network is built|which architecture"):
+        repair_model(weights, digits[1], FineTuning(), name="fine_tuning", out=out)

@@ -3,17 +3,20 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
+import torch
 from numpy.typing import NDArray
 
 from bezoar.core.attack import Trigger
 from bezoar.core.data import Dataset, Modality
 from bezoar.core.detector import Suspect, Unit
 from bezoar.core.errors import InputError
-from bezoar.core.files import write_text
+from bezoar.core.files import write_bytes, write_text
 from bezoar.core.mitigation import Mitigation, Subject, Suspicion
 from bezoar.core.registry import detectors_of
 from bezoar.core.report import Report
@@ -22,9 +25,11 @@ from bezoar.engine.models.opening import Opened, aligned, open_model
 from bezoar.engine.models.trial import trial
 from bezoar.engine.repair import suspicion_of
 from bezoar.learn import saved
+from bezoar.learn.apart import SECONDS, rehearse
 from bezoar.learn.device import resolve
-from bezoar.learn.modelfiles import Verdict, scan
-from bezoar.learn.white_box import WhiteBox
+from bezoar.learn.modelfiles import Scan, Verdict, scan
+from bezoar.learn.own_model import open_network
+from bezoar.learn.white_box import WhiteBox, untapped
 from bezoar.maths.stats import wilson
 
 HELD_OUT = 0.2
@@ -62,6 +67,8 @@ def repair_model(
     name: str,
     out: Path,
     report: Report | None = None,
+    code: str | None = None,
+    time_limit: float = SECONDS,
     device: str = "auto",
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -69,10 +76,13 @@ def repair_model(
 
     Parameters
     ----------
-    path : a network that Bezoar saved.
+    path : a network that Bezoar saved; or weights, with `code`.
     data : clean labelled inputs of its kind, a fifth of which is held out and measured on.
     report : of an audit of this very model: triggers of the classes that it calls are recovered again and used. Or of
         `data`, where the repair unlearns rows that an audit flagged.
+    code : "package.module:attribute" of the ``torch.nn.Module`` whose weights the file holds. It is run, and the repaired
+        weights fit it as those that came did.
+    time_limit : seconds that such a network may take for a batch.
 
     Returns
     -------
@@ -82,7 +92,10 @@ def repair_model(
     Raises
     ------
     InputError
-        The file is not safe or not Bezoar's own, does not fit the inputs, or the report is about something else.
+        The file is not safe, or neither Bezoar's own nor named by its code; it does not fit the inputs, or the report is about
+        something else.
+    ModelError
+        The network of `code` hangs or crashes.
     """
     if data.modality is not Modality.IMAGE:
         raise InputError(f"{data.name}: holds {data.modality} rows. Models of images can be repaired.")
@@ -91,16 +104,16 @@ def repair_model(
     (found,) = scan(path)
     if found.verdict is Verdict.UNSAFE:
         raise InputError(f"{path}: is not safe to open. `bezoar scan` says why.")
-    opened = open_model(path, found, data, code=None, device=resolve(device))
-    box = opened.box
-    if opened.trained is None or not isinstance(box, WhiteBox):
-        raise InputError(f"{path}: is none of Bezoar's own networks, and no other can be written again.")
+    opened, box = _opened(path, found, data, code, time_limit, resolve(device))
     clean = aligned(data, opened.classes, opened.name)
     case = _suspected(opened, box, clean, report, np.random.default_rng(seed))
     repaired = mitigation.apply(case.subject).model
     if not isinstance(repaired, WhiteBox):
         raise InputError(f"{name}: gave back no open network.")
-    saved.save(out / FILE, dataclasses.replace(opened.trained, network=repaired.network), opened.classes)
+    if opened.trained is None:
+        write_bytes(out / FILE, safetensors.torch.save(_weights(repaired)))
+    else:
+        saved.save(out / FILE, dataclasses.replace(opened.trained, network=repaired.network), opened.classes)
     (written,) = scan(out / FILE)
     record = {
         "repair": name,
@@ -115,6 +128,23 @@ def repair_model(
     }
     write_text(out / "repair.json", json.dumps(record, indent=2) + "\n")
     return record
+
+
+def _opened(
+    path: Path, found: Scan, data: Dataset, code: str | None, seconds: float, device: torch.device
+) -> tuple[Opened, WhiteBox]:
+    if code is not None:
+        opener = partial(open_network, code, path)
+        rehearse(opener, data.images[:SEARCHED], classes=len(data.classes), name=path.name, seconds=seconds)
+    opened = open_model(path, found, data, code=code, device=device, seconds=seconds)
+    if not isinstance(opened.box, WhiteBox):
+        raise InputError(f"{path}: only predicts, and what cannot be looked into cannot be repaired.")
+    return opened, opened.box
+
+
+def _weights(box: WhiteBox) -> dict[str, torch.Tensor]:
+    """The weights of somebody's network, by the names that it gives them, each with memory of its own."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in untapped(box).state_dict().items()}
 
 
 def _suspected(
