@@ -1,5 +1,6 @@
 """Repairs of backdoored models as a person makes them: an audit, then a repair with its report and a few clean inputs."""
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from benchmarks import fleet, programs, sets
 from benchmarks.fleet import Member
 from benchmarks.fleet_audits import TAKEN, natural
+from benchmarks.running import commit
 from bezoar.core.registry import lookup
 from bezoar.engine.models.audit import INPUTS, ModelSettings, audit_model
 from bezoar.engine.models.repairing import FILE, advised, repair_model
@@ -36,7 +38,7 @@ class FleetRepairs:
         """What each repair leaves of the backdoors, and what it costs."""
         members = [each for each in fleet.repaired_members() if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN]
         with one_thread():
-            rows = [_repaired(each, self.repairs, seed) for each in members]
+            rows = [_kept(each, self.repairs, seed) for each in members]
         found: dict[str, float] = {
             "models": len(rows),
             "not_taken": len(fleet.repaired_members()) - len(rows),
@@ -52,17 +54,29 @@ class FleetRepairs:
         return {"run": programs.record(fleet.spare_inputs(ROWS, seed)), "rows": rows, "figures": found}
 
 
+def _kept(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, Any]:
+    """What became of a model at this commit, computed now if it was not before."""
+    kept = fleet.FOLDER / f"repairs-{commit()}-{seed}" / f"{member.attack}-{member.number}.json"
+    if not kept.exists():
+        row = _repaired(member, repairs, seed)
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(row), encoding="utf-8")
+    found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return found
+
+
 def _repaired(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, Any]:
     clean = fleet.spare_inputs(ROWS, 1_000 * seed + member.number)
     report = audit_model(member.path, clean, ModelSettings(seed=seed, controls=False, inputs=INPUTS))
     after = {}
     for name in repairs:
         chosen = advised(report) if name == "advised" else name
+        # Only the one that is advised gets the report, and with it the triggers: the others need none.
+        given = report if name == "advised" else None
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder)
-            told = repair_model(
-                member.path, clean, lookup("mitigations", chosen)(), name=chosen, out=out, report=report, seed=seed
-            )
+            method = lookup("mitigations", chosen)()
+            told = repair_model(member.path, clean, method, name=chosen, out=out, report=given, seed=seed)
             box = opened(saved.load(out / FILE, resolve("cpu")).model)
         after[name] = {"repair": chosen, **_figures(member, box), "triggers": told["triggers"]}
     return {

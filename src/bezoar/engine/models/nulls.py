@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import numpy as np
 import pydantic
 from numpy.typing import NDArray
-from scipy.stats import gumbel_r
 
 from bezoar.core.data import Dataset
 from bezoar.core.errors import InputError
 from bezoar.core.files import write_text
 from bezoar.learn.training import shrink
+from bezoar.maths.extremes import exceeded
 from bezoar.maths.moderation import moderated
 from bezoar.maths.stats import Floats
 
@@ -139,11 +139,10 @@ def hold(scores: Mapping[str, Floats], null: Null, *, same: bool) -> Held:
     own = np.max([_apart(scores[name], np.asarray(null.scores[name]), same=same) for name in scores], axis=0)
     largest = np.sort([_left_out(null, tuple(scores), index, same=same) for index in range(null.models)])
     above = len(largest) - np.searchsorted(largest, own, side="left")
-    place, scale = gumbel_r.fit(largest)
     return Held(
         deviations=np.asarray(own),
         p_values=np.asarray((1 + above) / (1 + len(largest))),
-        tail=np.asarray(gumbel_r.sf(own, place, scale)),
+        tail=exceeded(own, largest),
     )
 
 
