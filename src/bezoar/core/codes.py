@@ -309,7 +309,7 @@ _PAGES = (
         ),
         remedy=(
             "Do not put the model to use. Train anew from data that passed an audit, or repair a copy with clean inputs "
-            "(`bezoar repair unlearning MODEL --data CLEAN --report DIR`) and audit the copy again. Ask where the file came "
+            "(`bezoar repair auto MODEL --data CLEAN --report DIR`) and audit the copy again. Ask where the file came "
             "from, and compare its digest with the one that its makers publish."
         ),
         cannot_tell=(
