@@ -73,6 +73,14 @@ def passed_when_resumed(path, **options):
     return sum(count for count in told if count < ROWS)
 
 
+def test_a_training_by_halves_resumes_with_the_moments_of_both(tmp_path):
+    path = tmp_path / "cured.safetensors"
+    with pytest.raises(StoppedError):
+        trained(checkpoint=path, progress=stop_after(2 * ROWS), halved=True)
+    assert passed_when_resumed(path, halved=True) == 2 * ROWS
+    assert passed_when_resumed(path) == 4 * ROWS, "a training in one piece is another training"
+
+
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_resumed_training_ends_as_one_that_was_never_stopped(tmp_path, epochs):
     """Weights and losses bit for bit, with augmentation, after one, two or three of four epochs."""

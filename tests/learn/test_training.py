@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bezoar.core.errors import InputError
+from bezoar.learn import training
 from bezoar.learn.recipe import Recipe
 from bezoar.learn.training import one_cycle, shrink, train
 
@@ -250,3 +251,24 @@ def test_small_architectures_learn_digits(digits, name):
     recipe = Recipe(architecture=name, epochs=12, batch_size=25)
     model, _ = train(digits.images[:450], digits.labels[:450], 10, recipe, seeded())
     assert (model.predict(digits.images[450:]).argmax(axis=1) == digits.labels[450:]).mean() > 0.65
+
+
+def test_halves_of_batches_side_by_side_are_halves_one_after_another(digits, monkeypatch):
+    """Bit for bit, so a machine with one core trains the same model as one with many."""
+    recipe = dataclasses.replace(SHORT, shift=1, flip=True)
+    first, losses = train(digits.images, digits.labels, 10, recipe, seeded(), halved=True)
+    monkeypatch.setattr(training, "dealt_out", lambda work, items: [work(item) for item in items])
+    again, same = train(digits.images, digits.labels, 10, recipe, seeded(), halved=True)
+    assert torch.equal(weights(first), weights(again))
+    np.testing.assert_array_equal(losses, same)
+    whole, _ = train(digits.images, digits.labels, 10, recipe, seeded())
+    right = [(each.predict(digits.images).argmax(1) == digits.labels).mean() for each in (first, whole)]
+    assert abs(right[0] - right[1]) < 0.05
+    assert not torch.equal(weights(first), weights(whole))
+
+
+@pytest.mark.parametrize("n", [2, 9, 33, 39])
+def test_any_number_of_rows_trains_by_halves(n):
+    model, losses = train(*noise(n), 3, SHORT, seeded(), halved=True)
+    assert np.isfinite(losses).all()
+    assert torch.isfinite(weights(model)).all()

@@ -161,6 +161,7 @@ class _Audit:
             device=self._device,
             progress=_Share(self._teller("confirming"), len(half) * self._recipe.epochs),
             checkpoint=None if checkpoints is None else checkpoints / "confirming" / "cured.safetensors",
+            halved=True,
         )
         return _Single(predict_one=model.predict)
 
