@@ -127,7 +127,8 @@ def test_a_repaired_model_never_takes_the_place_of_the_one_that_came(model, caps
 
 
 def test_repairs_of_models_and_of_sets_are_told_apart(model, tmp_path, capsys):
-    assert run(["repair", "relearning", str(model), "--out", str(tmp_path)]) == 2
-    assert "Name them with --data" in capsys.readouterr().err
+    for name in ("relearning", "auto"):
+        assert run(["repair", name, str(model), "--out", str(tmp_path)]) == 2
+        assert f"{name} repairs a model with clean inputs. Name them with --data" in capsys.readouterr().err
     assert run(["repair", "filter", "digits", "--data", "digits", "--out", str(tmp_path)]) == 2
     assert "for repairs of models" in capsys.readouterr().err

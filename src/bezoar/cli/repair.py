@@ -52,11 +52,12 @@ def repair(
     from bezoar.data import read
 
     told = None if report is None else _loaded(report)
+    chosen = name
     if name == "auto":
         from bezoar.engine.models.repairing import advised
 
-        name = advised(told)
-    method = lookup("mitigations", name)
+        chosen = advised(told)
+    method = lookup("mitigations", chosen)
     mitigation, of_models = configured(method, settings or []), method.surface == "model"
     if of_models and data is None:
         raise UsageError(f"{name} repairs a model with clean inputs. Name them with --data.")
@@ -77,7 +78,7 @@ def repair(
         from bezoar.engine.models.repairing import repair_model
 
         done = repair_model(
-            Path(subject), rows, mitigation, name=name, out=out, report=told, code=code, device=device, seed=seed
+            Path(subject), rows, mitigation, name=chosen, out=out, report=told, code=code, device=device, seed=seed
         )
     else:
         from bezoar.engine.repair import repair_data

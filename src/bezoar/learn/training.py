@@ -142,8 +142,8 @@ def train(
     checkpoint : a file; written after each epoch. Where it holds a part of this very training (same rows, recipe
         and generator), that part is not done again; anything else in it is ignored and written over.
     look : shown the model after each epoch that is done, in evaluation mode.
-    halved : compute the halves of each batch side by side on two threads (on a processor), for a training that is alone: in six
-        tenths of the time where two cores are idle. Each half is normalised by itself, so the model is another one, and the same
+    halved : compute the halves of each batch side by side on two threads (on a processor), for a training that is alone: in three
+        quarters of the time where two cores are idle. Each half is normalised by itself, so the model is another one, and the same
         however many cores there are.
 
     Returns

@@ -14,7 +14,7 @@ def exceeded(values: Floats, seen: Floats) -> Floats:
     """Chance that the next of some Gumbel variables reaches each of `values`, where `seen` (m,) are all that is known.
 
     Place and scale come from the moments of so few values and are uncertain, which the chance takes in: it is exact in the mean over
-    what might have been seen. With the fitted distribution itself 1.2 % of new values lie beyond its 1 % point where 40 were seen.
+    what might have been seen. The fitted distribution alone would call too many new values rare.
 
     References
     ----------

@@ -20,18 +20,17 @@ class Strip(Validated):
 
     A trigger forces its class whatever else is in the picture; honest content is drowned by the other picture.
 
-    Known limits: triggers that the overlay breaks (faint blends, sinusoids), and models that are sure of anything.
+    Known limits: triggers that the overlay breaks (faint blends, sinusoids), and models that are sure of anything; few overlays
+    tell warps worse than many do.
     Departures from the paper: the same overlays for every input, so that equal inputs have equal scores; few, but those
     under which the model is least sure of clean inputs, where the paper draws a hundred; pictures are mixed by weight, where
     the paper adds them up; entropy in nats.
 
     Parameters
     ----------
-    overlays : clean pictures laid over each input, one pass each. On clothes two chosen ones told stamped inputs better than
-        twenty drawn at random did.
+    overlays : clean pictures laid over each input, one pass each.
     choice : clean pictures of which they are chosen.
-    weight : of the overlay, in (0, 1]. On clothes (Fashion-MNIST), AUROC at 0.5 and at 0.3: a white patch .81 and .96, a patch
-        that excites neurons .46 and .94, a warp .92 and .96, a sinusoid .19 and .58.
+    weight : of the overlay, in (0, 1]. The heavier it is, the more of a faint trigger it hides.
 
     References
     ----------
