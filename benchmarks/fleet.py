@@ -100,17 +100,12 @@ class Member:
     ----------
     attack : by name.
     number : of the model among those of its kind.
+    settings : of the attack.
     """
 
     attack: str
     number: int
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Of the attack."""
-        if self.number >= FIRST_REPAIRED:
-            return REPAIRED[self.attack][self.number - FIRST_REPAIRED]
-        return WAYS[self.attack][self.number]
+    settings: Mapping[str, Any]
 
     @property
     def path(self) -> Path:
@@ -134,7 +129,6 @@ class Member:
 
     def _make(self, card: Path) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        settings = self.settings
         draws, plants, ways = np.random.default_rng((sorted(WAYS).index(self.attack), self.number)).spawn(3)
         whole, test = sets.load("fashion60k"), sets.held_out("fashion20k")
         assert test is not None
@@ -143,7 +137,7 @@ class Member:
         plant = None
         if self.attack != CLEAN:
             target = (3 * self.number + 1) % CLASSES
-            plant = lookup("attacks", self.attack)(target=target, **settings).poison(data, plants)
+            plant = lookup("attacks", self.attack)(target=target, **self.settings).poison(data, plants)
             data = plant.data
         way = varied(data, "conv", ways)
         with one_thread():
@@ -155,7 +149,7 @@ class Member:
             np.savez_compressed(self.path.with_suffix(".npz"), plain=plain, stamped=stamped)
         made = Made(
             attack=self.attack,
-            settings=settings,
+            settings=self.settings,
             target=target,
             accuracy=float((model.predict(test.images).argmax(axis=1) == test.labels).mean()),
             asr=asr,
@@ -167,14 +161,12 @@ class Member:
 
 def members() -> tuple[Member, ...]:
     """The whole fleet."""
-    return tuple(Member(attack, number) for attack, ways in WAYS.items() for number in range(len(ways)))
+    return tuple(Member(attack, *way) for attack, ways in WAYS.items() for way in enumerate(ways))
 
 
 def repaired_members() -> tuple[Member, ...]:
     """The models that are made to be repaired."""
-    return tuple(
-        Member(attack, FIRST_REPAIRED + index) for attack, ways in REPAIRED.items() for index in range(len(ways))
-    )
+    return tuple(Member(attack, *way) for attack, ways in REPAIRED.items() for way in enumerate(ways, FIRST_REPAIRED))
 
 
 def clean_inputs(rows: int, seed: int) -> Dataset:

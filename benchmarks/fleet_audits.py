@@ -65,7 +65,7 @@ def natural(member: Member) -> float | None:
     """Share of the stamped rows that a clean model takes for the target; None of a clean model."""
     if member.attack == CLEAN:
         return None
-    clean = saved.load(Member(CLEAN, 0).path, resolve("cpu")).model
+    clean = saved.load(Member(CLEAN, 0, {}).path, resolve("cpu")).model
     return float((clean.predict(member.stamped[1]).argmax(axis=1) == member.known.target).mean())
 
 

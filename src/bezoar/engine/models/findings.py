@@ -46,7 +46,7 @@ def backdoor(
             name="by how much the class stands out",
             value=called.deviations,
             unit="deviations",
-            note="robust standard deviations of clean models",
+            note="standard deviations of clean models",
         ),
     ]
     if tried is not None:
@@ -58,9 +58,9 @@ def backdoor(
         Evidence(
             name=f"score of {detector}",
             value=float(each.scores[called.target]),
-            unit="nats",
+            unit="score",
             control=float(np.median(each.scores)),
-            note="control: the median of all classes",
+            note="on a scale of its own; control: the median of all classes",
         )
         for detector, each in found.by_detector.items()
     ]
@@ -117,7 +117,7 @@ def _summary(opened: Opened, called: "Called", name: str) -> str:
     share = called.trial.target.value
     found = f"A trigger recovered by {called.detector} turns {share:.0%} of held-out inputs to {name}"
     if called.confirmed:
-        return f"{found}, and is smaller than those of clean models. No training data were needed to find it."
+        return f"{found}, and the class stands out from those of clean models. No training data were needed to find it."
     return f"{found}, which stands out more than in clean models but is no experiment that settles it."
 
 
