@@ -18,6 +18,7 @@ from bezoar.core.registry import lookup
 from bezoar.engine.models.calibrating import trained, varied
 from bezoar.learn import saved
 from bezoar.learn.device import one_thread, resolve
+from bezoar.learn.training import NetworkModel
 
 FOLDER = Path(os.environ.get("BEZOAR_FLEET", Path(__file__).parent / ".models"))
 """Where weights are kept; they are never committed."""
@@ -59,7 +60,9 @@ WAYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 }
 """What is planted in each model of the fleet, by attack: 40 clean ones, and 40 with a backdoor."""
 FIRST_REPAIRED = 101
-"""Number of the first model of each attack that is made to be repaired."""
+"""Number of the first model of each attack that is made to be repaired, in the first fleet."""
+STRIDE = 1_001
+"""From a number in one fleet to its fellow in the next. No multiple of the classes, so that its target is another."""
 REPAIRED: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     **{
         attack: ({"rate": 0.1}, {"rate": 0.01}) for attack in ("badnets", "blended", "wanet", "input_aware", "trojannn")
@@ -99,13 +102,18 @@ class Member:
     Parameters
     ----------
     attack : by name.
-    number : of the model among those of its kind.
+    number : of the model among those of its kind, in all fleets.
     settings : of the attack.
     """
 
     attack: str
     number: int
     settings: Mapping[str, Any]
+
+    @property
+    def reference(self) -> "Member":
+        """The clean model of the same fleet that shows what a trigger does by nature."""
+        return Member(CLEAN, self.number // STRIDE * STRIDE, {})
 
     @property
     def path(self) -> Path:
@@ -115,17 +123,27 @@ class Member:
     @cached_property
     def known(self) -> Made:
         """Made now if it was not before."""
-        card = self.path.with_suffix(".json")
-        if not card.exists():
-            self._make(card)
-        return Made(**json.loads(card.read_text(encoding="utf-8")))
+        return Made(**json.loads(self._card().read_text(encoding="utf-8")))
+
+    @property
+    def model(self) -> NetworkModel:
+        """Made now if it was not before."""
+        self._card()
+        return saved.load(self.path, resolve("cpu")).model
 
     @cached_property
     def stamped(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Test rows (n, c, h, w) of other classes than the target, as they are and with the true trigger."""
-        assert self.known.target is not None
+        self._card()
         with np.load(self.path.with_suffix(".npz"), allow_pickle=False) as kept:
             return kept["plain"], kept["stamped"]
+
+    def _card(self) -> Path:
+        """What is known of the model, beside its weights."""
+        card = self.path.with_suffix(".json")
+        if not card.exists():
+            self._make(card)
+        return card
 
     def _make(self, card: Path) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -159,14 +177,18 @@ class Member:
         card.write_text(json.dumps(dataclasses.asdict(made)), encoding="utf-8")
 
 
-def members() -> tuple[Member, ...]:
-    """The whole fleet."""
-    return tuple(Member(attack, *way) for attack, ways in WAYS.items() for way in enumerate(ways))
+def members(seed: int) -> tuple[Member, ...]:
+    """A whole fleet. Fleets of different seeds share no draw, and plant the same with other targets."""
+    return _numbered(WAYS, STRIDE * seed)
 
 
-def repaired_members() -> tuple[Member, ...]:
-    """The models that are made to be repaired."""
-    return tuple(Member(attack, *way) for attack, ways in REPAIRED.items() for way in enumerate(ways, FIRST_REPAIRED))
+def repaired_members(seed: int) -> tuple[Member, ...]:
+    """The models of a fleet that are made to be repaired."""
+    return _numbered(REPAIRED, STRIDE * seed + FIRST_REPAIRED)
+
+
+def _numbered(ways: Mapping[str, tuple[Mapping[str, Any], ...]], first: int) -> tuple[Member, ...]:
+    return tuple(Member(attack, *way) for attack, several in ways.items() for way in enumerate(several, first))
 
 
 def clean_inputs(rows: int, seed: int) -> Dataset:
@@ -184,12 +206,12 @@ def spare_inputs(rows: int, seed: int) -> Dataset:
 
 
 def main() -> None:
-    """Make the models that are not there yet, those of the attacks named on the command line first."""
+    """Make the models of one fleet that are not there yet: its seed, then the attacks, on the command line."""
     import sys
 
-    wanted = sys.argv[1:] or list(WAYS)
-    for member in (*members(), *repaired_members()):
-        if member.attack in wanted:
+    seed, *wanted = sys.argv[1:] or ("0",)
+    for member in (*members(int(seed)), *repaired_members(int(seed))):
+        if member.attack in (wanted or WAYS):
             made = member.known
             print(member.attack, member.number, made.target, round(made.accuracy, 3), made.asr, flush=True)
 

@@ -11,8 +11,6 @@ from benchmarks.fleet import CLEAN, Member
 from benchmarks.running import commit
 from bezoar.core.report import Certainty
 from bezoar.engine.models.audit import INPUTS, ModelSettings, audit_model
-from bezoar.learn import saved
-from bezoar.learn.device import resolve
 from bezoar.maths.stats import auroc
 
 TAKEN = 0.5
@@ -34,7 +32,7 @@ class FleetAudits:
 
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """How well clean models are told from others, and what was recovered."""
-        rows = [_audited(member, seed) | {"natural": natural(member)} for member in fleet.members()]
+        rows = [_audited(member, seed) | {"natural": natural(member)} for member in fleet.members(seed)]
         test = fleet.clean_inputs(round(_SPARE * INPUTS), seed)
         return {"run": programs.record(test), "models": rows, "figures": figures(rows)}
 
@@ -65,8 +63,7 @@ def natural(member: Member) -> float | None:
     """Share of the stamped rows that a clean model takes for the target; None of a clean model."""
     if member.attack == CLEAN:
         return None
-    clean = saved.load(Member(CLEAN, 0, {}).path, resolve("cpu")).model
-    return float((clean.predict(member.stamped[1]).argmax(axis=1) == member.known.target).mean())
+    return float((member.reference.model.predict(member.stamped[1]).argmax(axis=1) == member.known.target).mean())
 
 
 def _audited(member: Member, seed: int) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from benchmarks import fleet, programs
 from benchmarks.fleet import CLEAN, Member
 from benchmarks.fleet_audits import TAKEN, natural
 from bezoar.engine.monitor import monitor
-from bezoar.learn import saved
-from bezoar.learn.device import one_thread, resolve
+from bezoar.learn.device import one_thread
 from bezoar.learn.white_box import opened
 from bezoar.maths.stats import auroc
 
@@ -27,7 +26,7 @@ class FleetMonitors:
 
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """How well turned inputs are told from clean ones, by attack."""
-        members = [each for each in fleet.members() if each.attack != CLEAN]
+        members = [each for each in fleet.members(seed) if each.attack != CLEAN]
         with one_thread():
             rows = [_watched(each, seed) for each in members if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN]
         found = {
@@ -46,7 +45,7 @@ class FleetMonitors:
 
 
 def _watched(member: Member, seed: int) -> dict[str, Any]:
-    box = opened(saved.load(member.path, resolve("cpu")).model)
+    box = opened(member.model)
     clean = fleet.clean_inputs(ROWS + TESTED, 1_000 * seed + member.number)
     order = np.random.default_rng((seed, member.number)).permutation(len(clean))
     known, rest = clean.take(np.sort(order[:ROWS])), clean.take(np.sort(order[ROWS:]))

@@ -36,12 +36,14 @@ class FleetRepairs:
 
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """What each repair leaves of the backdoors, and what it costs."""
-        members = [each for each in fleet.repaired_members() if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN]
+        members = [
+            each for each in fleet.repaired_members(seed) if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN
+        ]
         with one_thread():
             rows = [_kept(each, self.repairs, seed) for each in members]
         found: dict[str, float] = {
             "models": len(rows),
-            "not_taken": len(fleet.repaired_members()) - len(rows),
+            "not_taken": len(fleet.repaired_members(seed)) - len(rows),
             "called": sum(row["called"] for row in rows),
             "asr_before": float(np.mean([row["before"]["asr"] for row in rows])),
             "natural": float(np.mean([row["natural"] for row in rows])),
@@ -86,7 +88,7 @@ def _repaired(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, 
         "target": member.known.target,
         "called": any(each.code == "BZ201" for each in report.findings),
         "natural": natural(member),
-        "before": _figures(member, opened(saved.load(member.path, resolve("cpu")).model)),
+        "before": _figures(member, opened(member.model)),
         "after": after,
     }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bezoar.maths.matched_filter import background, decoy_threshold, match
+from bezoar.maths.matched_filter import background, decoy_threshold, matches
 
 CLASS = 400
 PLANTED = 40
@@ -23,13 +23,19 @@ def pictures(seed, *, planted, n=4_000, d=144):
     return x.astype(np.float32), candidates, carriers, rng.random(n) < 0.5
 
 
+def match(ground, candidates, start, half):
+    """From one start alone."""
+    (found,) = matches(ground, candidates, [start], half)
+    return found
+
+
 def test_in_white_noise_the_filter_is_the_mean_of_the_suspects():
     """With unit covariance the optimal filter is the signal itself (Kay 1998, section 4.3), here over 1 + ridge."""
     noise = np.random.default_rng(0).normal(size=(300, 12))
     white = np.linalg.qr(noise - noise.mean(axis=0))[0] * np.sqrt(300)
     suspects = np.array([3, 50, 120])
     expected = white @ white[suspects].mean(axis=0) / 1.01
-    np.testing.assert_allclose(background(white, ridge=0.01).scores(suspects), expected, atol=1e-4)
+    np.testing.assert_allclose(background(white, ridge=0.01).scores([suspects])[0], expected, atol=1e-4)
 
 
 def test_in_coloured_noise_the_filter_is_whitened_by_the_covariance():
@@ -41,13 +47,13 @@ def test_in_coloured_noise_the_filter_is_whitened_by_the_covariance():
     covariance += 0.01 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     suspects = np.arange(600, 640)
     expected = centred @ np.linalg.solve(covariance, centred[suspects].mean(axis=0))
-    np.testing.assert_allclose(background(x).scores(suspects), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(background(x).scores([suspects])[0], expected, rtol=1e-3, atol=1e-3)
 
 
 def test_scores_do_not_depend_on_a_shift_of_all_rows():
     x, *_ = pictures(0, planted=0, n=800)
     suspects = np.arange(20)
-    np.testing.assert_allclose(background(x + 5).scores(suspects), background(x).scores(suspects), atol=0.01)
+    np.testing.assert_allclose(background(x + 5).scores([suspects])[0], background(x).scores([suspects])[0], atol=0.01)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -70,6 +76,21 @@ def test_without_a_pattern_nothing_replicates(seed):
     x, candidates, _, half = pictures(seed, planted=0)
     found = match(background(x), candidates, np.flatnonzero(candidates)[:30], half)
     assert found is None or found.replication < 0.3
+
+
+def test_several_starts_lead_where_each_leads_by_itself():
+    """Also beside those that lead nowhere."""
+    x, candidates, carriers, half = pictures(0, planted=PLANTED)
+    ground, others = background(x), np.flatnonzero(candidates)[PLANTED:]
+    starts = [carriers[:10], np.array([], dtype=int), others[:30], carriers[5:], others[:1]]
+    together = matches(ground, candidates, starts, half)
+    for start, found in zip(starts, together, strict=True):
+        alone = match(ground, candidates, start, half)
+        assert (found is None) == (alone is None)
+        if found is not None:
+            assert (found.rows == alone.rows).all()
+            assert found.replication == alone.replication
+            np.testing.assert_allclose(found.scores, alone.scores, rtol=1e-4, atol=1e-4)
 
 
 def test_match_repeats_itself():
@@ -99,7 +120,7 @@ def test_one_suspect_that_carries_the_pattern_can_lead_to_the_others():
 
 def test_equal_rows_have_equal_scores_and_no_match():
     ground = background(np.full((50, 9), 3.0))
-    assert (ground.scores(np.arange(10)) == 0).all()
+    assert (ground.scores([np.arange(10)]) == 0).all()
     assert match(ground, np.arange(50) < 25, np.arange(10), np.arange(50) % 2 == 0) is None
 
 
@@ -109,15 +130,15 @@ def test_columns_that_never_vary_change_nothing():
     suspects = np.arange(400, 440)
     # Twice the columns halve the mean variance, and with it the ridge.
     np.testing.assert_allclose(
-        background(padded, ridge=0.02).scores(suspects),
-        background(x, ridge=0.01).scores(suspects),
+        background(padded, ridge=0.02).scores([suspects])[0],
+        background(x, ridge=0.01).scores([suspects])[0],
         rtol=1e-3,
         atol=0.01,
     )
 
 
 def test_rows_fewer_than_columns_still_give_finite_scores():
-    scores = background(np.random.default_rng(0).normal(size=(20, 100))).scores(np.arange(5))
+    scores = background(np.random.default_rng(0).normal(size=(20, 100))).scores([np.arange(5)])
     assert np.isfinite(scores).all()
 
 

@@ -28,9 +28,7 @@ def model(
     run_model: Annotated[
         bool, typer.Option("--run-model", help="Run the program that a .pt2 file is. It can do whatever it likes.")
     ] = False,
-    time_limit: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Longest that a batch of predictions may take.")
-    ] = 60,
+    time_limit: options.TimeLimit = 60,
     inputs: Annotated[int, typer.Option(min=40, help="Clean inputs to use at most.")] = 100,
     seed: options.Seed = 0,
     device: options.Device = "auto",

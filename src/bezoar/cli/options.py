@@ -24,6 +24,9 @@ Code = Annotated[
     str | None,
     typer.Option(metavar="MODULE:NAME", help="Your torch network, for a file that holds weights alone. It is run."),
 ]
+TimeLimit = Annotated[
+    float, typer.Option(min=1, metavar="SECONDS", help="Longest that a batch of predictions may take.")
+]
 NullFile = Annotated[
     Path | None, typer.Option("--null", metavar="FILE", help="What detectors say of clean models (`bezoar calibrate`).")
 ]

@@ -38,6 +38,7 @@ def repair(
     split: options.Split = None,
     drop: options.Drop = None,
     code: options.Code = None,
+    time_limit: options.TimeLimit = 60,
     settings: options.Settings = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -78,7 +79,16 @@ def repair(
         from bezoar.engine.models.repairing import repair_model
 
         done = repair_model(
-            Path(subject), rows, mitigation, name=chosen, out=out, report=told, code=code, device=device, seed=seed
+            Path(subject),
+            rows,
+            mitigation,
+            name=chosen,
+            out=out,
+            report=told,
+            code=code,
+            time_limit=time_limit,
+            device=device,
+            seed=seed,
         )
     else:
         from bezoar.engine.repair import repair_data

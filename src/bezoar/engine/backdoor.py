@@ -14,7 +14,7 @@ from bezoar.learn.device import side_by_side
 from bezoar.learn.fitted import CrossFit
 from bezoar.learn.picked import Picked
 from bezoar.learn.training import shrink
-from bezoar.maths.matched_filter import Background, Match, background, decoy_threshold, match
+from bezoar.maths.matched_filter import Background, Match, background, decoy_threshold, matches
 from bezoar.maths.stamps import recover_stamps, sampled
 from bezoar.maths.stats import Floats, Interval, wilson
 
@@ -171,19 +171,24 @@ def _matches(
     # A few thousand other rows tell the null as well as all of them do.
     few = np.sort(np.concatenate([rows, others[:: -(-len(others) // NULL_ROWS)]]))
     searched, candidates = ground.only(few), data.labels[few] == target
-    matched: list[tuple[str, Match]] = []
-    for name, score in scores.items():
-        for share in SUSPECT_SHARES:
-            top = rows[np.argsort(-score[rows], kind="stable")[: max(20, round(share * len(rows)))]]
-            grown = match(searched, candidates, np.searchsorted(few, np.sort(top)), half[few])
-            if grown is not None and grown.replication >= LEAST_REPLICATION:
-                matched.append((name, dataclasses.replace(grown, rows=few[grown.rows])))
+    names = [name for name in scores for _ in SUSPECT_SHARES]
+    tops = [
+        np.sort(rows[np.argsort(-score[rows], kind="stable")[: max(20, round(share * len(rows)))]])
+        for score in scores.values()
+        for share in SUSPECT_SHARES
+    ]
+    found = matches(searched, candidates, [np.searchsorted(few, top) for top in tops], half[few])
+    matched = [
+        (name, dataclasses.replace(grown, rows=few[grown.rows]))
+        for name, grown in zip(names, found, strict=True)
+        if grown is not None and grown.replication >= LEAST_REPLICATION
+    ]
     matched.sort(key=lambda pair: -pair[1].replication)
     kept: list[Match] = []
     for name, grown in matched:
         if all(_overlap(grown.rows, other.rows) < 0.5 for other in kept) and len(kept) < 3:
             kept.append(grown)
-            yield name, dataclasses.replace(grown, scores=ground.scores(grown.rows))
+            yield name, dataclasses.replace(grown, scores=ground.scores([grown.rows])[0])
 
 
 def _hypothesis(fit: CrossFit, matched: Match, target: int, probes: NDArray[np.intp], name: str) -> Hypothesis | None:

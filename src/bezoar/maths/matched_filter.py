@@ -5,6 +5,7 @@ covariance of ordinary rows the mean of the stamped rows is the optimal linear f
 coloured noise; Kay, Fundamentals of Statistical Signal Processing II, 1998, section 4.4).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,12 +47,14 @@ class Background:
     mean: NDArray[np.float32]
     factor: NDArray[np.float32]
 
-    def scores(self, suspects: NDArray[np.intp]) -> Floats:
-        """(n,) response of every row to the filter made from `suspects`, higher is more like them."""
-        signal = _mean(self.rows, suspects) - self.mean
-        weights = scipy.linalg.cho_solve((self.factor, True), signal, check_finite=False)
-        parts = [_numbers(self.rows[some]) @ weights for some in _blocks(len(self.rows))]
-        return np.concatenate(parts).astype(np.float64) - float(self.mean @ weights)
+    def scores(self, groups: Sequence[NDArray[np.intp]]) -> Floats:
+        """(g, n) response of every row to the filters made from g groups of suspects, higher is more like them."""
+        signals = np.stack([_mean(self.rows, suspects) for suspects in groups]) - self.mean
+        weights = scipy.linalg.cho_solve((self.factor, True), signals.T, check_finite=False)
+        responses = np.empty((len(groups), len(self.rows)))
+        for some in _blocks(len(self.rows)):
+            responses[:, some] = (_numbers(self.rows[some]) @ weights).T
+        return responses - (self.mean @ weights)[:, None]
 
     def only(self, rows: NDArray[np.intp]) -> "Background":
         """The same variation over these rows alone, which are renumbered from 0 and held as they are."""
@@ -105,43 +108,54 @@ class Match:
     replication: float
 
 
-def match(
+def matches(
     ground: Background,
     candidates: NDArray[np.bool_],
-    start: NDArray[np.intp],
+    starts: Sequence[NDArray[np.intp]],
     half: NDArray[np.bool_],
     *,
     steps: int = 15,
     quantile: float = 0.999,
-) -> Match | None:
-    """Let a filter and the rows that it finds sharpen each other until they agree.
+) -> list[Match | None]:
+    """Let filters and the rows that they find sharpen each other until they agree, from each start for itself.
 
     Parameters
     ----------
     ground : how ordinary rows vary.
     candidates : (n,) bool, rows that may carry the pattern. All others are the null.
-    start : indices of the first suspects among them.
+    starts : of each, indices of the first suspects among the candidates.
     half : (n,) bool, a split into halves at random, for the replication.
     quantile : of the null, below which no row is matched.
 
     Returns
     -------
-    The match, or None where fewer than five rows remain, or where there is nothing to start from or no null.
+    What each start led to: None where fewer than five rows remain, or where there is nothing to start from or no null.
     """
-    if not len(start) or candidates.all():
-        return None
-    rows = start
+    if candidates.all():
+        return [None] * len(starts)
+    held = {index: start for index, start in enumerate(starts) if len(start)}
+    seen: dict[int, tuple[Floats, float]] = {}
+    moving = list(held)
     for _ in range(steps):
-        scores = ground.scores(rows)
-        threshold = _threshold(scores[~candidates], scores[rows], quantile)
-        found = np.flatnonzero(candidates & (scores > threshold))
-        if len(found) < 5:
-            return None
-        if np.array_equal(found, rows):
+        if not moving:
             break
-        rows = found
-    replication = _replication(ground, candidates, rows, half, quantile)
-    return Match(rows=rows, scores=scores, threshold=threshold, replication=replication)
+        now, moving = moving, []
+        for index, scores in zip(now, ground.scores([held[index] for index in now]), strict=True):
+            threshold = _threshold(scores[~candidates], scores[held[index]], quantile)
+            found = np.flatnonzero(candidates & (scores > threshold))
+            seen[index] = scores, threshold
+            if len(found) < 5:
+                del held[index]
+            elif not np.array_equal(found, held[index]):
+                held[index] = found
+                moving.append(index)
+    replication = _replication(ground, candidates, held, half, quantile)
+    return [
+        Match(rows=held[index], scores=seen[index][0], threshold=seen[index][1], replication=replication[index])
+        if index in held
+        else None
+        for index in range(len(starts))
+    ]
 
 
 def decoy_threshold(scores: Floats, candidates: NDArray[np.bool_], floor: float, q: float) -> float:
@@ -167,15 +181,21 @@ def _threshold(null: Floats, suspects: Floats, quantile: float) -> float:
 def _replication(
     ground: Background,
     candidates: NDArray[np.bool_],
-    rows: NDArray[np.intp],
+    matched: Mapping[int, NDArray[np.intp]],
     half: NDArray[np.bool_],
     quantile: float,
-) -> float:
-    found = []
-    for seen in (half[rows], ~half[rows]):
-        if seen.sum() < 3 or (~seen).sum() < 1:
-            return 0.0
-        scores = ground.scores(rows[seen])
-        limit = _threshold(scores[~candidates], scores[rows[seen]], quantile)
-        found.append(scores[rows[~seen]] > limit)
-    return float(np.concatenate(found).mean())
+) -> dict[int, float]:
+    """For each set of matched rows the share that is found again from its other half; 0 where a half is too small."""
+    halves = {index: (rows[half[rows]], rows[~half[rows]]) for index, rows in matched.items()}
+    split = {index: both for index, both in halves.items() if min(map(len, both)) >= 3}
+    shares = dict.fromkeys(matched, 0.0)
+    if not split:
+        return shares
+    scores = iter(ground.scores([part for both in split.values() for part in both]))
+    for index, (one, other) in split.items():
+        found = []
+        for seen, unseen in ((one, other), (other, one)):
+            by_half = next(scores)
+            found.append(by_half[unseen] > _threshold(by_half[~candidates], by_half[seen], quantile))
+        shares[index] = float(np.concatenate(found).mean())
+    return shares

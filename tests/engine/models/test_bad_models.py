@@ -185,6 +185,16 @@ def test_code_that_hangs_or_crashes_ends_as_failed(code, audit, name, said):
     assert said in checks["backdoor in the model"]["detail"]
 
 
+def test_a_repair_of_code_that_hangs_is_one_line_and_writes_nothing(code, audit, tmp_path, capsys):
+    out = tmp_path / "repaired"
+    words = ["repair", "fine_tuning", str(code), "--data", "digits", "--out", str(out)]
+    status = run([*words, "--code", "odd_networks:Hanging", "--time-limit", "1"])
+    line = capsys.readouterr().err
+    assert (status, line.count("\n")) == (3, 1)
+    assert "hangs: 60 inputs took more than 1 seconds" in line
+    assert not (out / "model.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
