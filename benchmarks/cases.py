@@ -68,7 +68,6 @@ SIDE_BY_SIDE: dict[str, Case] = {
     "audit-untouched-fashion20k": AuditBesidePeers(data="fashion20k"),
     "audit-badnets-fashion20k": AuditBesidePeers(data="fashion20k", attack=_PATCH),
     "audit-blended-fashion20k": AuditBesidePeers(data="fashion20k", attack=_FAINT),
-    "audit-untouched-wide-fashion20k": AuditBesidePeers(data="fashion20k", network="wide"),
 }
 KERNELS: dict[str, Case] = {
     "features-1m-by-512": ManyFeatures(),

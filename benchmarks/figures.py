@@ -205,7 +205,7 @@ _OFFSET = (
 _SIDE_BY_SIDE: dict[str, tuple[Figure, ...]] = {
     **{f"detection-untouched-fashion{rows}": _DETECTION for rows in ("20k", "60k")},
     **{f"detection-{attack}-fashion20k": _DETECTION + _DETECTED for attack in ("badnets", "blended")},
-    **{f"audit-{case}-fashion20k": _BESIDE for case in ("untouched", "untouched-wide")},
+    "audit-untouched-fashion20k": _BESIDE,
     **{f"audit-{attack}-fashion20k": _BESIDE + _CAUGHT for attack in ("badnets", "blended")},
     "class-at-0": _OFFSET,
     "class-at-minus-6": _OFFSET,

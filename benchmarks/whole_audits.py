@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,10 @@ class AuditBesidePeers:
     ----------
     data : name of the set, one with test rows.
     attack : what is planted; nothing where None.
-    network : that the peers train: the "same" as Bezoar's, or a "wide" one without strides.
     """
 
     data: str
     attack: BadNets | Blended | None = None
-    network: Literal["same", "wide"] = "same"
 
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """Seconds of both, accuracy of what was trained, and the rows that each flags."""
@@ -46,10 +44,10 @@ class AuditBesidePeers:
             file = Path(folder) / "data.npz"
             np.savez(file, images=data.images, labels=data.labels, test_images=test.images, test_labels=test.labels)
             if seed % 2:
-                peer = peers.ask("art", "art_audit", file, self.network, str(epochs), str(seed))
+                peer = peers.ask("art", "art_audit", file, str(epochs), str(seed))
             own = programs.own("audit", file, str(seed))
             if not seed % 2:
-                peer = peers.ask("art", "art_audit", file, self.network, str(epochs), str(seed))
+                peer = peers.ask("art", "art_audit", file, str(epochs), str(seed))
         return {
             "run": programs.record(data) | {"epochs": epochs},
             "report": own["report"],

@@ -87,6 +87,7 @@ CASES = {
         attack="badnets size=2",
     ),
     # Of 8 x 8 pixels there are few waves, and each is a shortcut to some digit.
+    "channel_lipschitz": Case(data="digits", metric="lead", at_least=0.2, control_at_most=0.12, attack="wanet"),
     "fourier_basis": Case(
         data="digits", metric="lead", at_least=0.15, control_at_most=0.13, attack="sig", settings={"height": 128.0}
     ),
@@ -94,6 +95,7 @@ CASES = {
     "neural_cleanse": Case(data="digits", metric="lead", at_least=0.6, control_at_most=0.4, attack="badnets size=2"),
     "neuron_stimulation": Case(data="digits", metric="lead", at_least=0.6, control_at_most=0.5, attack="input_aware"),
     "tabor": Case(data="digits", metric="lead", at_least=0.6, control_at_most=0.4, attack="badnets size=2"),
+    "trojan_signature": Case(data="digits", metric="lead", at_least=2.5, control_at_most=0.8, attack="badnets size=2"),
     "universal_perturbation": Case(
         data="digits", metric="lead", at_least=0.5, control_at_most=0.5, attack="blended", settings={"steps": 150}
     ),

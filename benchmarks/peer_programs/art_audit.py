@@ -23,21 +23,17 @@ from torch import nn
 
 FOLDS = 3
 BATCH = 128
-NETWORKS = {
-    # Bezoar's own network for images of this size: channels, stride, whether the size is halved after it.
-    "same": ((32, 2, False), (48, 1, True), (96, 1, False), (128, 2, False)),
-    # A common choice for such images: no strides, more channels.
-    "wide": ((32, 1, False), (64, 1, True), (64, 1, False), (128, 1, True), (128, 1, False)),
-}
+LAYERS = ((32, 2, False), (48, 1, True), (96, 1, False), (128, 2, False))
+"""Of Bezoar's own network for images of this size: channels, stride, whether the size is halved after it."""
 
 
 class Network(nn.Module):
     """A small conv net. ART reads the layer that was added last: the features, where the body comes after the head."""
 
-    def __init__(self, layers: tuple[tuple[int, int, bool], ...], channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         parts: list[nn.Module] = []
-        for width, stride, halved in layers:
+        for width, stride, halved in LAYERS:
             parts += [nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(width)]
             parts += [nn.ReLU(inplace=True), *([nn.MaxPool2d(2)] if halved else [])]
             channels = width
@@ -54,14 +50,14 @@ def main() -> None:
     """Print one JSON object: seconds of each part, accuracy on test rows, rows that are flagged, versions."""
     with np.load(sys.argv[1], allow_pickle=False) as asked:
         arrays = dict(asked)
-    layers, epochs, seed = NETWORKS[sys.argv[2]], int(sys.argv[3]), int(sys.argv[4])
+    epochs, seed = int(sys.argv[2]), int(sys.argv[3])
     images, labels = _scaled(arrays["images"]), arrays["labels"]
     torch.manual_seed(seed)
     np.random.seed(seed)
     seconds: dict[str, float] = {}
 
     start = time.perf_counter()
-    classifier = _fitted(layers, images, labels, epochs)
+    classifier = _fitted(images, labels, epochs)
     seconds["fit"] = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -76,7 +72,7 @@ def main() -> None:
     probabilities = np.empty((len(labels), int(labels.max()) + 1))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     for seen, unseen in folds.split(labels, labels):
-        logits = _fitted(layers, images[seen], labels[seen], epochs).predict(images[unseen])
+        logits = _fitted(images[seen], labels[seen], epochs).predict(images[unseen])
         probabilities[unseen] = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
     seconds["folds"] = time.perf_counter() - start
 
@@ -100,8 +96,8 @@ def main() -> None:
     print(json.dumps(answer))
 
 
-def _fitted(layers: tuple[tuple[int, int, bool], ...], images: np.ndarray, labels: np.ndarray, epochs: int) -> Any:
-    network = Network(layers, images.shape[1], int(labels.max()) + 1)
+def _fitted(images: np.ndarray, labels: np.ndarray, epochs: int) -> Any:
+    network = Network(images.shape[1], int(labels.max()) + 1)
     classifier = PyTorchClassifier(
         model=network,
         loss=nn.CrossEntropyLoss(),

@@ -60,7 +60,7 @@ def test_the_bounds_that_were_promised_beside_the_peers_are_in_force():
     }
     for rows in ("20k", "60k"):
         assert bounds[f"detection-untouched-fashion{rows}", "faster"] == (20, True)
-    assert bounds["audit-untouched-wide-fashion20k", "share_of_peers_seconds"] == (0.4, False)
+    assert bounds["audit-untouched-fashion20k", "share_of_peers_seconds"] == (0.4, False)
     assert bounds["audit-untouched-fashion20k", "accuracy_lead"] == (0, True)
 
 

@@ -6,6 +6,7 @@ TABLE = {
     "b3d": "bezoar.detectors.models.b3d:B3D",
     "bad_expert": "bezoar.detectors.inputs.bad_expert:BadExpert",
     "beatrix": "bezoar.detectors.inputs.beatrix:Beatrix",
+    "channel_lipschitz": "bezoar.detectors.models.channel_lipschitz:ChannelLipschitz",
     "confident_learning": "bezoar.detectors.rows.confident_learning:ConfidentLearning",
     "duplicates": "bezoar.detectors.rows.duplicates:Duplicates",
     "ensemble_disagreement": "bezoar.detectors.rows.ensemble_disagreement:EnsembleDisagreement",
@@ -25,6 +26,7 @@ TABLE = {
     "strip": "bezoar.detectors.inputs.strip:Strip",
     "tabor": "bezoar.detectors.models.tabor:Tabor",
     "teco": "bezoar.detectors.inputs.teco:TeCo",
+    "trojan_signature": "bezoar.detectors.models.trojan_signature:TrojanSignature",
     "universal_perturbation": "bezoar.detectors.models.universal_perturbation:UniversalPerturbation",
     "warp_inversion": "bezoar.detectors.models.warp_inversion:WarpInversion",
 }
