@@ -1,5 +1,8 @@
 """Networks opened from pixels to logits."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,9 @@ from torch import nn
 
 from bezoar.core.errors import InputError
 from bezoar.core.model import HasGradients
+from bezoar.learn.networks import build
 from bezoar.learn.recipe import Recipe
-from bezoar.learn.training import train
+from bezoar.learn.training import NetworkModel, train
 from bezoar.learn.white_box import copied, folded, opened, pixels_of, tapped
 
 CPU = torch.device("cpu")
@@ -36,14 +40,45 @@ def test_an_opened_model_has_gradients_of_pixels_and_none_of_weights(model, digi
     assert not any(parameter.requires_grad for parameter in box.network.parameters())
 
 
+@pytest.mark.parametrize("architecture", ["conv", "vgg"])
+def test_rectifying_after_the_largest_are_taken_changes_no_answer_and_no_gradient(architecture):
+    """To the last bit: both orders keep the same pixels, in whatever precision."""
+    made = build(architecture, channels=1, classes=10, side=28).eval()
+    trained = NetworkModel(
+        network=made,
+        mean=torch.full((1,), 90.0),
+        std=torch.full((1,), 60.0),
+        recipe=Recipe(architecture=architecture),
+        size=(28, 28),
+        device=CPU,
+    )
+    box = opened(trained)
+    plain = copy.deepcopy(box.body)
+    for part in plain.modules():
+        for name, after in list(part.named_children()):
+            if isinstance(after, nn.Sequential) and isinstance(after[0], nn.MaxPool2d):
+                setattr(part, name, nn.Sequential(nn.ReLU(), after[0]))
+    assert sum(isinstance(layer, nn.MaxPool2d) for layer in plain.modules()) >= 1
+    answers, gradients = [], []
+    for body in (box.body, plain):
+        pixels = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        logits = dataclasses.replace(box, body=body).logits(pixels)
+        logits[:, 3].sum().backward()
+        answers.append(logits.detach())
+        gradients.append(pixels.grad)
+    assert torch.equal(*answers)
+    assert torch.equal(*gradients)
+    assert gradients[0].abs().sum() > 0
+
+
 def test_changing_a_copy_leaves_the_model_alone(model, digits):
     box = opened(model)
     before = box.predict(digits.images[:20])
-    copy = copied(box)
+    changed = copied(box)
     with torch.no_grad():
-        copy.network.head.weight.zero_()
+        changed.network.head.weight.zero_()
     np.testing.assert_array_equal(box.predict(digits.images[:20]), before)
-    same = folded(copy).predict(digits.images[:20])
+    same = folded(changed).predict(digits.images[:20])
     assert np.allclose(same, same[:1], atol=1e-5), "without weights the head says the same of every image"
 
 

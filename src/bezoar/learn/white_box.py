@@ -234,7 +234,17 @@ def _folded(part: nn.Module) -> nn.Module:
             first, second = part[index], part[index + 1]
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 part[index], part[index + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+            elif isinstance(second, nn.MaxPool2d):
+                _rectify_after(part, index)
     return part
+
+
+def _rectify_after(part: nn.Sequential, index: int) -> None:
+    """A layer that ends by rectifying before the largest are taken does so afterwards: the same answers from fewer numbers."""
+    ends = part[index]
+    if isinstance(ends, nn.Sequential) and len(ends) and isinstance(ends[-1], nn.ReLU):
+        part[index + 1] = nn.Sequential(part[index + 1], ends[-1])
+        ends[-1] = nn.Identity()
 
 
 def _frozen(network: Network) -> Network:
