@@ -29,8 +29,8 @@ class ChannelLipschitz(Validated):
 
     References
     ----------
-    Zheng et al., "Data-free backdoor removal based on channel Lipschitzness", ECCV 2022, section 3.2 (bounds of channels);
-    Neyshabur, Salakhutdinov, Srebro, "Path-SGD", NeurIPS 2015, section 4 (sums over paths by one pass).
+    Zheng et al., "Data-free backdoor removal based on channel Lipschitzness", ECCV 2022, equation 6 (bounds of channels);
+    Neyshabur, Salakhutdinov, Srebro, "Path-SGD", NeurIPS 2015 (norms over all paths by one pass).
     """
 
     unit: ClassVar[Unit] = Unit.MODEL

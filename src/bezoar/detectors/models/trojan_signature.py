@@ -23,7 +23,7 @@ class TrojanSignature(Validated):
 
     References
     ----------
-    Fields, Samragh, Javaheripi, Koushanfar, Javidi, "Trojan signatures in DNN weights", ICCV Workshops 2021 (AROW), section 4.
+    Fields, Samragh, Javaheripi, Koushanfar, Javidi, "Trojan signatures in DNN weights", ICCV Workshops 2021 (AROW).
     """
 
     unit: ClassVar[Unit] = Unit.MODEL
