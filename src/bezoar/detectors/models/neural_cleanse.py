@@ -52,6 +52,7 @@ class NeuralCleanse(Validated):
     batch : inputs a step, each under the triggers of all classes.
     learning_rate : of Adam. The paper's program uses 0.1.
     goal : share of the inputs that must turn. The paper uses 0.99.
+    patience : times ten steps without a smaller patch after which a class is done.
 
     References
     ----------
@@ -63,10 +64,17 @@ class NeuralCleanse(Validated):
     batch: Count = 24
     learning_rate: Positive = 0.1
     goal: Level = 0.99
+    patience: Count = 4
 
     unit: ClassVar[Unit] = Unit.MODEL
 
     def inspect(self, suspect: Suspect, rng: np.random.Generator) -> Inspection:
         """Minus the logarithm of the pixels of each class's patch, and the patches that reach their class."""
-        search = Search(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, goal=self.goal)
+        search = Search(
+            steps=self.steps,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            goal=self.goal,
+            patience=self.patience,
+        )
         return inspected(suspect, Patch(), search, rng)
