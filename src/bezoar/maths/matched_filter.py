@@ -54,7 +54,8 @@ class Background:
         responses = np.empty((len(groups), len(self.rows)))
         for some in _blocks(len(self.rows)):
             responses[:, some] = (_numbers(self.rows[some]) @ weights).T
-        return responses - (self.mean @ weights)[:, None]
+        responses -= (self.mean @ weights)[:, None]
+        return responses
 
     def only(self, rows: NDArray[np.intp]) -> "Background":
         """The same variation over these rows alone, which are renumbered from 0 and held as they are."""
@@ -143,7 +144,7 @@ def matches(
         for index, scores in zip(now, ground.scores([held[index] for index in now]), strict=True):
             threshold = _threshold(scores[~candidates], scores[held[index]], quantile)
             found = np.flatnonzero(candidates & (scores > threshold))
-            seen[index] = scores, threshold
+            seen[index] = scores.copy(), threshold  # or it would keep those of all others
             if len(found) < 5:
                 del held[index]
             elif not np.array_equal(found, held[index]):
