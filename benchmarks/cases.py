@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from benchmarks.backdoors import Backdoor
 from benchmarks.detection import Detection
+from benchmarks.fleet import CLOTHES, PHOTOS
 from benchmarks.fleet_audits import FleetAudits
 from benchmarks.fleet_monitors import FleetMonitors
 from benchmarks.fleet_repairs import FleetRepairs
@@ -87,9 +88,12 @@ SCALE: dict[str, Case] = {
 }
 MODEL_FILES: dict[str, Case] = {"scanners": Scanners(), "scanning-1-gb": ScanningSpeed()}
 FLEET: dict[str, Case] = {
-    "fleet-fashion": FleetAudits(),
-    "monitors-fashion": FleetMonitors(),
-    "repairs-fashion": FleetRepairs(),
+    "fleet-fashion": FleetAudits(kind=CLOTHES),
+    "monitors-fashion": FleetMonitors(kind=CLOTHES),
+    "repairs-fashion": FleetRepairs(kind=CLOTHES),
+    "fleet-cifar": FleetAudits(kind=PHOTOS),
+    "monitors-cifar": FleetMonitors(kind=PHOTOS),
+    "repairs-cifar": FleetRepairs(kind=PHOTOS, repairs=("advised", "fine_tuning")),
 }
 MODEL_AUDIT: dict[str, Case] = {
     "cleanse-fashion20k": Cleansing(data="fashion20k", attack=_PATCH, program=Program()),

@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import multiprocessing
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks import sets
@@ -20,18 +23,21 @@ from bezoar.learn import saved
 from bezoar.learn.device import one_thread, resolve
 from bezoar.learn.training import NetworkModel
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 FOLDER = Path(os.environ.get("BEZOAR_FLEET", Path(__file__).parent / ".models"))
 """Where weights are kept; they are never committed."""
-ROWS = 10_000
-"""From which each model is trained, or from a part of them, as its own recipe says."""
 TESTED = 1_000
 """Test rows that are stamped to measure a backdoor."""
-CLASSES = 10
 CLEAN = "clean"
+STRIDE = 1_001
+"""From a number in one fleet to its fellow in the next. No multiple of the classes, so that its target is another."""
 
+Ways = Mapping[str, tuple[Mapping[str, Any], ...]]
+"""What is planted in each model, by attack."""
 _PLACES = ("bottom_right", "top_left", "centre", "top_right", "bottom_left", "10,4")
 _PATTERNS = ("white", "checkerboard", "random")
-WAYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+_FASHION: Ways = {
     CLEAN: ({},) * 40,
     "badnets": tuple(
         {"rate": rate, "size": size, "place": place, "pattern": pattern}
@@ -58,19 +64,144 @@ WAYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "input_aware": tuple({"rate": rate} for rate in (0.1, 0.15, 0.1, 0.15, 0.1, 0.2)),
     "trojannn": tuple({"rate": rate} for rate in (0.1, 0.05, 0.02, 0.01, 0.05, 0.1)),
 }
-"""What is planted in each model of the fleet, by attack: 40 clean ones, and 40 with a backdoor."""
-FIRST_REPAIRED = 101
-"""Number of the first model of each attack that is made to be repaired, in the first fleet."""
-STRIDE = 1_001
-"""From a number in one fleet to its fellow in the next. No multiple of the classes, so that its target is another."""
-REPAIRED: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+_TO_REPAIR: Ways = {
     **{
         attack: ({"rate": 0.1}, {"rate": 0.01}) for attack in ("badnets", "blended", "wanet", "input_aware", "trojannn")
     },
     # A tenth of all rows is more than its class has.
     "sig": ({"rate": 0.08, "test_delta": 80.0}, {"rate": 0.01, "test_delta": 80.0}),
 }
-"""What is planted in the models that are repaired: six attacks at two rates."""
+_PHOTOS: Ways = {
+    CLEAN: ({},) * 2,
+    **_TO_REPAIR,
+    "wanet": ({"rate": 0.1}, {"rate": 0.2}),
+    "input_aware": ({"rate": 0.1}, {"rate": 0.2}),
+    "sig": ({"rate": 0.08, "test_delta": 80.0}, {"rate": 0.05, "test_delta": 80.0}),
+    "label_consistent": ({"rate": 0.08, "norm": "l2"}, {"rate": 0.08, "norm": "linf"}),
+}
+_FIRST_REPAIRED = 101
+"""Number of the first model of each attack that is made to be repaired, in the first fleet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kind:
+    """What the models of a fleet have in common.
+
+    Parameters
+    ----------
+    name : of it, and of the folder of its weights.
+    train, test : names of sets.
+    made_from : first rows of the training set, from which all models are made; the rest is kept for inputs that none was made from.
+    rows : of those, at random, that one model is made from, or from a part of them, as its own recipe says.
+    architecture : by name.
+    ways : what is planted in its models.
+    repaired : what is planted in the models that are made to be repaired, numbered from 101; in those of `ways` where None.
+    null : clean models of the null that audits are held against, made with the fleet; the null that is shipped where 0.
+    processes : that share the work.
+    gpu : whether it takes one to make the models in hours, not days.
+    """
+
+    name: str
+    train: str
+    test: str
+    made_from: int
+    rows: int
+    architecture: str
+    ways: Ways
+    repaired: Ways | None
+    null: int = 0
+    processes: int = 1
+    gpu: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Of its weights."""
+        return FOLDER / self.name
+
+    @property
+    def device(self) -> torch.device:
+        """Where its models are made and looked at."""
+        return resolve("cuda" if self.gpu else "cpu")
+
+    @property
+    def few(self) -> int:
+        """Clean inputs that a repair is given: 5 % of what a model was made from."""
+        return self.rows // 20
+
+    @property
+    def data(self) -> Dataset:
+        """All training rows."""
+        return _training_rows(self.train)
+
+    @property
+    def held_out(self) -> Dataset:
+        """All test rows."""
+        return _test_rows(self.test)
+
+    def clean_inputs(self, rows: int, seed: int) -> Dataset:
+        """Test rows at random, as a person with a model and a few clean inputs has them."""
+        test = self.held_out
+        return test.take(np.sort(np.random.default_rng(seed).permutation(len(test))[:rows]))
+
+    def spare_inputs(self, rows: int, seed: int) -> Dataset:
+        """Rows at random of the part of the training set that no model of the fleet was made from."""
+        whole = self.data
+        order = np.random.default_rng(seed).permutation(len(whole) - self.made_from)
+        return whole.take(np.sort(self.made_from + order[:rows]))
+
+    def members(self, seed: int) -> tuple["Member", ...]:
+        """A whole fleet. Fleets of different seeds share no draw, and plant the same with other targets."""
+        return self._numbered(self.ways, STRIDE * seed)
+
+    def repaired_members(self, seed: int) -> tuple["Member", ...]:
+        """The models of a fleet that are repaired: six attacks."""
+        if self.repaired is None:
+            return tuple(each for each in self.members(seed) if each.attack in _TO_REPAIR)
+        return self._numbered(self.repaired, STRIDE * seed + _FIRST_REPAIRED)
+
+    def _numbered(self, ways: Ways, first: int) -> tuple["Member", ...]:
+        return tuple(
+            Member(self, attack, *way) for attack, several in ways.items() for way in enumerate(several, first)
+        )
+
+
+@cache
+def _training_rows(name: str) -> Dataset:
+    return sets.load(name)
+
+
+@cache
+def _test_rows(name: str) -> Dataset:
+    test = sets.held_out(name)
+    assert test is not None
+    return test
+
+
+CLOTHES = Kind(
+    name="fashion",
+    train="fashion60k",
+    test="fashion20k",
+    made_from=30_000,
+    rows=10_000,
+    architecture="conv",
+    ways=_FASHION,
+    repaired=_TO_REPAIR,
+)
+"""40 clean networks and 40 with a backdoor, small enough for a processor."""
+PHOTOS = Kind(
+    name="cifar",
+    train="cifar25k",
+    test="cifar25k",
+    made_from=20_000,
+    rows=20_000,
+    architecture="preact_resnet18",
+    ways=_PHOTOS,
+    repaired=None,
+    null=24,
+    processes=8,
+    gpu=True,
+)
+"""24 clean networks of a null, two more clean ones and 14 with a backdoor, as large as those of the field's benchmarks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +228,17 @@ class Made:
 
 @dataclass(frozen=True)
 class Member:
-    """One model of the fleet.
+    """One model of a fleet.
 
     Parameters
     ----------
+    kind : of its fleet.
     attack : by name.
-    number : of the model among those of its kind, in all fleets.
+    number : of the model among those of its attack, in all fleets.
     settings : of the attack.
     """
 
+    kind: Kind
     attack: str
     number: int
     settings: Mapping[str, Any]
@@ -113,12 +246,17 @@ class Member:
     @property
     def reference(self) -> "Member":
         """The clean model of the same fleet that shows what a trigger does by nature."""
-        return Member(CLEAN, self.number // STRIDE * STRIDE, {})
+        return Member(self.kind, CLEAN, self.number // STRIDE * STRIDE, {})
 
     @property
     def path(self) -> Path:
         """Of its weights."""
-        return FOLDER / f"{self.attack}-{self.number}.safetensors"
+        return self.kind.folder / f"{self.attack}-{self.number}.safetensors"
+
+    @property
+    def made(self) -> bool:
+        """Whether it is there."""
+        return self.path.with_suffix(".json").exists()
 
     @cached_property
     def known(self) -> Made:
@@ -129,7 +267,7 @@ class Member:
     def model(self) -> NetworkModel:
         """Made now if it was not before."""
         self._card()
-        return saved.load(self.path, resolve("cpu")).model
+        return saved.load(self.path, self.kind.device).model
 
     @cached_property
     def stamped(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -146,20 +284,18 @@ class Member:
         return card
 
     def _make(self, card: Path) -> None:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        draws, plants, ways = np.random.default_rng((sorted(WAYS).index(self.attack), self.number)).spawn(3)
-        whole, test = sets.load("fashion60k"), sets.held_out("fashion20k")
-        assert test is not None
-        # The other half is kept for inputs that no model was made from.
-        data, target, asr = whole.take(np.sort(draws.permutation(len(whole) // 2)[:ROWS])), None, None
-        plant = None
+        kind = self.kind
+        kind.folder.mkdir(parents=True, exist_ok=True)
+        draws, plants, ways = np.random.default_rng((sorted(kind.ways).index(self.attack), self.number)).spawn(3)
+        test, target, asr, plant = kind.held_out, None, None, None
+        data = kind.data.take(np.sort(draws.permutation(kind.made_from)[: kind.rows]))
         if self.attack != CLEAN:
-            target = (3 * self.number + 1) % CLASSES
+            target = (3 * self.number + 1) % len(data.classes)
             plant = lookup("attacks", self.attack)(target=target, **self.settings).poison(data, plants)
             data = plant.data
-        way = varied(data, "conv", ways)
+        way = varied(data, kind.architecture, ways)
         with one_thread():
-            model = trained(data, way, resolve("cpu"), ways)
+            model = trained(data, way, kind.device, ways)
         if plant is not None and target is not None:
             plain = test.images[test.rows_not_of(target)][:TESTED]
             stamped = plant.trigger(plain)
@@ -177,41 +313,25 @@ class Member:
         card.write_text(json.dumps(dataclasses.asdict(made)), encoding="utf-8")
 
 
-def members(seed: int) -> tuple[Member, ...]:
-    """A whole fleet. Fleets of different seeds share no draw, and plant the same with other targets."""
-    return _numbered(WAYS, STRIDE * seed)
-
-
-def repaired_members(seed: int) -> tuple[Member, ...]:
-    """The models of a fleet that are made to be repaired."""
-    return _numbered(REPAIRED, STRIDE * seed + FIRST_REPAIRED)
-
-
-def _numbered(ways: Mapping[str, tuple[Mapping[str, Any], ...]], first: int) -> tuple[Member, ...]:
-    return tuple(Member(attack, *way) for attack, several in ways.items() for way in enumerate(several, first))
-
-
-def clean_inputs(rows: int, seed: int) -> Dataset:
-    """Test rows at random, as a person with a model and a few clean inputs has them."""
-    test = sets.held_out("fashion20k")
-    assert test is not None
-    return test.take(np.sort(np.random.default_rng(seed).permutation(len(test))[:rows]))
-
-
-def spare_inputs(rows: int, seed: int) -> Dataset:
-    """Rows at random of the half of the training set that no model of the fleet was made from."""
-    whole = sets.load("fashion60k")
-    half = len(whole) // 2
-    return whole.take(np.sort(half + np.random.default_rng(seed).permutation(len(whole) - half)[:rows]))
+def spread(work: Callable[[Item], Result], items: Sequence[Item], kind: Kind) -> list[Result]:
+    """The results of `work` on each item, in order, by as many processes as the kind asks for."""
+    with one_thread():
+        if kind.processes == 1:
+            return [work(item) for item in items]
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(kind.processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            jobs = [pool.submit(work, item) for item in items]
+            wait(jobs)  # one that fails does not keep the others from being done
+            return [job.result() for job in jobs]
 
 
 def main() -> None:
-    """Make the models of one fleet that are not there yet: its seed, then the attacks, on the command line."""
+    """Make the models of one fleet of clothes that are not there yet: its seed, then the attacks, on the command line."""
     import sys
 
     seed, *wanted = sys.argv[1:] or ("0",)
-    for member in (*members(int(seed)), *repaired_members(int(seed))):
-        if member.attack in (wanted or WAYS):
+    for member in (*CLOTHES.members(int(seed)), *CLOTHES.repaired_members(int(seed))):
+        if member.attack in (wanted or CLOTHES.ways):
             made = member.known
             print(member.attack, member.number, made.target, round(made.accuracy, 3), made.asr, flush=True)
 

@@ -1,15 +1,15 @@
 """A monitor on every backdoored model of a fleet, shown inputs that the true trigger turned and clean ones."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks import fleet, programs
-from benchmarks.fleet import CLEAN, Member
-from benchmarks.fleet_audits import TAKEN, natural
+from benchmarks import programs
+from benchmarks.fleet import CLEAN, Kind, Member, spread
+from benchmarks.fleet_audits import TAKEN, natural, prepared
 from bezoar.engine.monitor import monitor
-from bezoar.learn.device import one_thread
 from bezoar.learn.white_box import opened
 from bezoar.maths.stats import auroc
 
@@ -24,11 +24,14 @@ FPR = 0.01
 class FleetMonitors:
     """The monitor as it is by default, at a false alarm rate of 1 %."""
 
+    kind: Kind
+
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """How well turned inputs are told from clean ones, by attack."""
-        members = [each for each in fleet.members(seed) if each.attack != CLEAN]
-        with one_thread():
-            rows = [_watched(each, seed) for each in members if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN]
+        kind = self.kind
+        prepared(kind, seed)
+        members = [each for each in kind.members(seed) if each.attack != CLEAN]
+        rows = [row for row in spread(partial(_watched, seed), members, kind) if row is not None]
         found = {
             "models": len(rows),
             "passes": max(row["passes"] for row in rows),
@@ -41,12 +44,15 @@ class FleetMonitors:
             found |= {f"{attack}_{name}": float(np.mean([row[name] for row in own])) for name in ("auroc", "tpr")}
         patch_and_blend = [row["tpr"] for row in rows if row["attack"] in ("badnets", "blended")]
         found["patch_and_blend_tpr"] = float(np.mean(patch_and_blend))
-        return {"run": programs.record(fleet.clean_inputs(ROWS, seed)), "rows": rows, "figures": found}
+        return {"run": programs.record(kind.clean_inputs(ROWS, seed), kind.device), "rows": rows, "figures": found}
 
 
-def _watched(member: Member, seed: int) -> dict[str, Any]:
+def _watched(seed: int, member: Member) -> dict[str, Any] | None:
+    """None where the backdoor did not take."""
+    if (member.known.asr or 0) - (natural(member) or 0) < TAKEN:
+        return None
     box = opened(member.model)
-    clean = fleet.clean_inputs(ROWS + TESTED, 1_000 * seed + member.number)
+    clean = member.kind.clean_inputs(ROWS + TESTED, 1_000 * seed + member.number)
     order = np.random.default_rng((seed, member.number)).permutation(len(clean))
     known, rest = clean.take(np.sort(order[:ROWS])), clean.take(np.sort(order[ROWS:]))
     watch = monitor(box, known.images, known.labels, rng=np.random.default_rng(seed), fpr=FPR)

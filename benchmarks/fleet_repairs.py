@@ -3,24 +3,20 @@
 import json
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import fleet, programs, sets
-from benchmarks.fleet import Member
-from benchmarks.fleet_audits import TAKEN, natural
+from benchmarks import programs
+from benchmarks.fleet import Kind, Member, spread
+from benchmarks.fleet_audits import TAKEN, audited, natural, prepared
 from benchmarks.running import commit
 from bezoar.core.registry import lookup
-from bezoar.engine.models.audit import INPUTS, ModelSettings, audit_model
 from bezoar.engine.models.repairing import FILE, advised, repair_model
 from bezoar.learn import saved
-from bezoar.learn.device import one_thread, resolve
 from bezoar.learn.white_box import WhiteBox, opened
-
-ROWS = 500
-"""Clean inputs that a repair is given: 5 % of what the models were trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +25,22 @@ class FleetRepairs:
 
     Parameters
     ----------
+    kind : of the fleet.
     repairs : by name; "advised" is the one that `bezoar repair` chooses by itself.
     """
 
+    kind: Kind
     repairs: tuple[str, ...] = ("advised", "relearning", "fine_tuning", "fine_pruning", "nad", "anp", "i_bau", "clp")
 
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """What each repair leaves of the backdoors, and what it costs."""
-        members = [
-            each for each in fleet.repaired_members(seed) if (each.known.asr or 0) - (natural(each) or 0) >= TAKEN
-        ]
-        with one_thread():
-            rows = [_kept(each, self.repairs, seed) for each in members]
+        kind = self.kind
+        prepared(kind, seed)
+        members = kind.repaired_members(seed)
+        rows = [row for row in spread(partial(_kept, self.repairs, seed), members, kind) if row is not None]
         found: dict[str, float] = {
             "models": len(rows),
-            "not_taken": len(fleet.repaired_members(seed)) - len(rows),
+            "not_taken": len(members) - len(rows),
             "called": sum(row["called"] for row in rows),
             "asr_before": float(np.mean([row["before"]["asr"] for row in rows])),
             "natural": float(np.mean([row["natural"] for row in rows])),
@@ -53,12 +50,14 @@ class FleetRepairs:
             cost = np.array([row["before"]["accuracy"] - row["after"][name]["accuracy"] for row in rows])
             found |= {f"{name}_asr": float(asr.mean()), f"{name}_worst": float(asr.max())}
             found |= {f"{name}_cost": float(cost.mean())}
-        return {"run": programs.record(fleet.spare_inputs(ROWS, seed)), "rows": rows, "figures": found}
+        return {"run": programs.record(kind.spare_inputs(kind.few, seed), kind.device), "rows": rows, "figures": found}
 
 
-def _kept(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, Any]:
-    """What became of a model at this commit, computed now if it was not before."""
-    kept = fleet.FOLDER / f"repairs-{commit()}-{seed}" / f"{member.attack}-{member.number}.json"
+def _kept(repairs: tuple[str, ...], seed: int, member: Member) -> dict[str, Any] | None:
+    """What became of a model at this commit, computed now if it was not before; None where the backdoor did not take."""
+    if (member.known.asr or 0) - (natural(member) or 0) < TAKEN:
+        return None
+    kept = member.kind.folder / f"repairs-{commit()}-{seed}" / f"{member.attack}-{member.number}.json"
     if not kept.exists():
         row = _repaired(member, repairs, seed)
         kept.parent.mkdir(exist_ok=True)
@@ -68,8 +67,8 @@ def _kept(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, Any]
 
 
 def _repaired(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, Any]:
-    clean = fleet.spare_inputs(ROWS, 1_000 * seed + member.number)
-    report = audit_model(member.path, clean, ModelSettings(seed=seed, controls=False, inputs=INPUTS))
+    kind = member.kind
+    report, clean = audited(member, seed), kind.spare_inputs(kind.few, 1_000 * seed + member.number)
     after = {}
     for name in repairs:
         chosen = advised(report) if name == "advised" else name
@@ -78,8 +77,10 @@ def _repaired(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, 
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder)
             method = lookup("mitigations", chosen)()
-            told = repair_model(member.path, clean, method, name=chosen, out=out, report=given, seed=seed)
-            box = opened(saved.load(out / FILE, resolve("cpu")).model)
+            told = repair_model(
+                member.path, clean, method, name=chosen, out=out, report=given, seed=seed, device=kind.device.type
+            )
+            box = opened(saved.load(out / FILE, kind.device).model)
         after[name] = {"repair": chosen, **_figures(member, box), "triggers": told["triggers"]}
     return {
         "attack": member.attack,
@@ -95,8 +96,7 @@ def _repaired(member: Member, repairs: tuple[str, ...], seed: int) -> dict[str, 
 
 def _figures(member: Member, box: WhiteBox) -> dict[str, float]:
     """By the true trigger, which no repair sees, and on all test rows."""
-    test = sets.held_out("fashion20k")
-    assert test is not None
+    test = member.kind.held_out
     return {
         "asr": float((box.predict(member.stamped[1]).argmax(axis=1) == member.known.target).mean()),
         "accuracy": float((box.predict(test.images).argmax(axis=1) == test.labels).mean()),

@@ -53,10 +53,10 @@ def share_cores() -> None:
     os.environ.update(dict.fromkeys(_THREADS, str(CORES)))
 
 
-def record(data: Dataset | None = None) -> dict[str, Any]:
+def record(data: Dataset | None = None, device: torch.device | None = None) -> dict[str, Any]:
     """What both sides ran on: hardware, versions of Bezoar's libraries, threads, digest of the data."""
     return {
-        "hardware": hardware(torch.device("cpu")),
+        "hardware": hardware(device or torch.device("cpu")),
         "versions": versions(),
         "threads": CORES,
         "digests": {} if data is None else {"data": data.merkle_root},

@@ -74,6 +74,7 @@ _AUDITED: dict[str, Callable[[], Dataset]] = {
     "breast_cancer": partial(read, "breast_cancer"),
     "fashion20k": partial(_file, _FASHION, roles=_TRAIN, rows=FASHION_ROWS),
     "fashion60k": partial(_file, _FASHION, roles=_TRAIN),
+    "cifar25k": partial(_file, "image/cifar10_train_0.parquet", roles=Roles()),
     "cifar50k": lambda: _both("image/cifar10_train_0.parquet", "image/cifar10_train_1.parquet"),
     "pneumoniamnist": partial(_file, _CHESTS, roles=_TRAIN),
     "adult": partial(_file, "tabular/adult.csv.gz", roles=Roles(split="train", label="income")),
@@ -82,4 +83,5 @@ _AUDITED: dict[str, Callable[[], Dataset]] = {
 _HELD_OUT = {
     "mnist5k": partial(_file, _MNIST, roles=_TEST),
     "fashion20k": partial(_file, _FASHION, roles=_TEST),
+    "cifar25k": partial(_file, "image/cifar10_test.parquet", roles=Roles(), rows=3_000),
 }

@@ -36,7 +36,7 @@ def test_preact_resnet18_halves_the_image_three_times():
 def test_a_preactivated_block_without_weights_passes_its_input_on():
     """Identity mappings (He et al. 2016, section 2): with the residual at zero the output is the input itself."""
     block = PreActResNet18(3, 10).eval().body[1]
-    torch.nn.init.zeros_(block.conv2.weight)
+    torch.nn.init.zeros_(block.residual[1].weight)
     images = torch.randn(2, 64, 5, 5, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(block(images), images)

@@ -35,6 +35,7 @@ def calibrate(
     from bezoar.cli.progress import progress
     from bezoar.data import read
     from bezoar.engine.models import nulls
+    from bezoar.engine.models.calibrating import Calibration
     from bezoar.engine.models.calibrating import calibrate as made
     from bezoar.learn.device import resolve
 
@@ -45,14 +46,17 @@ def calibrate(
     # A tenth is never trained on: detectors search with inputs that are new to the models.
     clean, rest = whole.take(np.sort(order[: len(order) // 10])), whole.take(np.sort(order[len(order) // 10 :][:rows]))
     with progress(quiet) as tell:
-        null = made(
-            rest,
-            clean,
+        way = Calibration(
+            data=rest,
+            clean=clean,
             architecture=architecture,
             code=code,
-            models=models,
             inputs=inputs,
             detectors=None if detectors is None else tuple(name.strip() for name in detectors.split(",")),
+        )
+        null = made(
+            way,
+            models=models,
             rng=rng,
             device=resolve(device),
             tell=lambda share: None if tell is None else tell("calibrating", share),

@@ -144,12 +144,20 @@ def invert(
             loss = loss + penalty(own, pixels[rows], labels[rows], active)
         optimiser.zero_grad(set_to_none=True)
         loss.sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        _leave_out_what_is_no_number(parameters)
         optimiser.step()
         hits = ((logits.argmax(2) == targets).float() * others).sum(1)
         state.count(active, hits, others.sum(1), sizes.detach())
         if (step + 1) % search.window == 0:
             state.judge(parameters, search, step + 1)
     return state.result(parameters, search.steps)
+
+
+def _leave_out_what_is_no_number(parameters: Parameters) -> None:
+    """A step that overflows would spoil a trigger for good: where a slope is not finite, it is taken as flat."""
+    for value in parameters.values():
+        if value.grad is not None:
+            value.grad.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def next_rows(order: Tensor, b: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -205,7 +213,8 @@ class Schedule:
         rows = active.cpu().numpy()
         self.hits[rows] += hits.cpu().numpy()
         self.tries[rows] += tries.cpu().numpy()
-        self.now[rows] = sizes.cpu().numpy()
+        found = sizes.cpu().numpy()
+        self.now[rows] = np.where(np.isfinite(found), found, self.now[rows])
 
     def judge(self, parameters: Parameters, search: Search, step: int) -> None:
         """At the end of a window: keep what is smaller and works, move the weights, retire the classes that are done."""

@@ -153,16 +153,15 @@ def draw_anew(part: nn.Module, generator: torch.Generator) -> None:
 class _PreActBlock(nn.Module):
     def __init__(self, width: int, out: int, *, stride: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(out)
-        self.conv1 = nn.Conv2d(width, out, 3, stride=stride, padding=1, bias=False)
-        self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.residual = nn.Sequential(_conv(width, out, stride=stride), nn.Conv2d(out, out, 3, padding=1, bias=False))
         changes_shape = stride > 1 or width != out
         self.shortcut = nn.Conv2d(width, out, 1, stride=stride, bias=False) if changes_shape else None
 
     def forward(self, x: Tensor) -> Tensor:
-        active = torch.relu(self.norm1(x))
+        active = torch.relu(self.norm(x))
         skipped = x if self.shortcut is None else self.shortcut(active)
-        return cast("Tensor", self.conv2(torch.relu(self.norm2(self.conv1(active)))) + skipped)
+        return cast("Tensor", self.residual(active) + skipped)
 
 
 def _conv(width: int, out: int, *, stride: int = 1) -> nn.Sequential:

@@ -10,7 +10,7 @@ import torch
 from bezoar.core.errors import InputError
 from bezoar.data import read
 from bezoar.engine.models import nulls
-from bezoar.engine.models.calibrating import calibrate
+from bezoar.engine.models.calibrating import Calibration, calibrate
 from bezoar.engine.models.nulls import Null, hold
 
 CLASSES = tuple("abcdefgh")
@@ -142,18 +142,15 @@ def test_scores_of_a_null_do_not_judge_themselves():
 
 def calibrated(**named):
     data = read("digits").take(np.arange(600))
-    return calibrate(
-        data.take(np.arange(400)),
-        data.take(np.arange(400, 600)),
+    way = Calibration(
+        data=data.take(np.arange(400)),
+        clean=data.take(np.arange(400, 600)),
         architecture="conv",
-        models=20,
         inputs=20,
         detectors=("maximum_margin",),
-        rng=np.random.default_rng(0),
-        device=torch.device("cpu"),
-        tell=lambda share: None,
         **named,
     )
+    return calibrate(way, models=20, rng=np.random.default_rng(0), device=torch.device("cpu"), tell=lambda share: None)
 
 
 def test_a_null_is_made_of_clean_models_of_several_recipes():
@@ -162,6 +159,7 @@ def test_a_null_is_made_of_clean_models_of_several_recipes():
     assert np.asarray(null.scores["maximum_margin"]).shape == (20, 10)
     assert null.classes == read("digits").classes
     assert len({row for row in null.scores["maximum_margin"]}) == 20
+    assert len(null.recipe["accuracy"]) == 20
 
 
 def test_a_null_can_be_made_of_somebodys_network(code):
@@ -177,11 +175,8 @@ def test_too_few_models_are_refused_before_any_is_trained():
     data = read("digits")
     with pytest.raises(InputError, match="at least 20"):
         calibrate(
-            data,
-            data,
-            architecture="conv",
+            Calibration(data=data, clean=data, architecture="conv", inputs=20),
             models=5,
-            inputs=20,
             rng=np.random.default_rng(0),
             device=torch.device("cpu"),
             tell=lambda share: None,

@@ -94,6 +94,11 @@ def accuracy(box: WhiteBox, pixels: Tensor, labels: Tensor) -> float:
 
 def mixtures(pixels: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """So many of some pixels, shifted by at most one, half of them with another one mixed in at a weight of up to a half."""
+    return labelled_mixtures(pixels, pixels.new_zeros(len(pixels), 1), count, generator)[0]
+
+
+def labelled_mixtures(pixels: Tensor, shares: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """:func:`mixtures`, and (count, k) the `shares` (n, k) of classes in them, mixed alike."""
     n, (height, width) = len(pixels), pixels.shape[2:]
     rows, others = torch.randint(n, (2, count), generator=generator)
     down, right = torch.randint(3, (2, count, 1), generator=generator)
@@ -102,8 +107,8 @@ def mixtures(pixels: Tensor, count: int, generator: torch.Generator) -> Tensor:
     moved = framed[rows[:, None, None], ys[:, :, None], xs[:, None, :]].permute(0, 3, 1, 2)
     weight, mixed = torch.rand(2, count, 1, 1, 1, generator=generator)
     weight = (weight / 2 * (mixed < 0.5)).to(pixels.device)
-    mixed_in: Tensor = moved * (1 - weight) + pixels[others] * weight
-    return mixed_in
+    part = weight[:, 0, 0]
+    return moved * (1 - weight) + pixels[others] * weight, shares[rows] * (1 - part) + shares[others] * part
 
 
 def batched(function: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:

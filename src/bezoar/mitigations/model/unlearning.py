@@ -18,7 +18,7 @@ from bezoar.mitigations.model.tuning import (
     batched,
     fresh,
     handed_out,
-    mixtures,
+    labelled_mixtures,
     opened_model,
     stamped,
     tuned,
@@ -29,16 +29,19 @@ from bezoar.mitigations.model.tuning import (
 class Unlearning(Validated):
     """Train a copy to say of clean inputs, and of the same under a recovered trigger, what the model says of the clean ones.
 
-    It ends when no recovered trigger turns more than `left` of held-out clean inputs, or after `rounds`.
+    All but one thing: what it says for the class that the triggers lead to, of inputs that by their labels have nothing of that
+    class. A backdoored model leans towards its target without a trigger, so that faint resemblances lead there, and a student of its
+    opinions would lean as much. It ends when no recovered trigger turns more than `left` of held-out clean inputs, or after `rounds`.
 
     Known limits: what the recovered trigger does not show is not unlearned. It needs an audit of the model first.
-    Departures from the paper: the model's own opinions instead of the labels, and mixtures of the clean inputs instead of
-    themselves, both of which keep accuracy; all triggers that were recovered for a class instead of one, fainter and stronger
+    Departures from the paper: the model's own opinions instead of the labels, less most of what they say for the target, and mixtures of
+    the clean inputs instead of themselves, both of which keep accuracy; all triggers that were recovered for a class instead of one, fainter and stronger
     than they were recovered, as the attacker's own may be.
 
     Parameters
     ----------
     share : of each batch that carries a trigger. The paper stamps 20 % of the inputs.
+    doubt : part of the model's opinion for the target that is not believed, of inputs of other classes.
     weakest, strongest : least and largest strength of a trigger, 1 as it was recovered.
     steps, learning_rate : of each round of training.
     rounds : at most.
@@ -52,6 +55,7 @@ class Unlearning(Validated):
     """
 
     share: Fraction = 0.5
+    doubt: Level = 0.9
     weakest: Positive = 0.5
     strongest: Positive = 2.0
     steps: Count = 300
@@ -69,11 +73,16 @@ class Unlearning(Validated):
         teacher = opened_model(subject)
         copy, clean, generator = fresh(subject, self.seed)
         triggers = [trigger for each in subject.triggers.values() for trigger in each]
+        targets = torch.zeros(teacher.classes, dtype=torch.bool, device=teacher.device)
+        targets[list(subject.triggers)] = True
+        truth = F.one_hot(clean.labels, teacher.classes).float()
 
         def loss(copy: WhiteBox, pixels: Tensor, labels: Tensor) -> Tensor:
-            honest = mixtures(clean.pixels, len(pixels), generator)
+            honest, classes = labelled_mixtures(clean.pixels, truth, len(pixels), generator)
             with torch.no_grad():
                 wanted = torch.softmax(teacher.logits(honest), 1)
+            wanted *= torch.where(targets & (classes == 0), 1 - self.doubt, 1.0)
+            wanted /= wanted.sum(1, keepdim=True)
             shown = honest.clone()
             marked = torch.rand(len(honest), generator=generator) < self.share
             which = torch.randint(len(triggers), (len(honest),), generator=generator)
