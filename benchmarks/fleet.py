@@ -197,11 +197,11 @@ PHOTOS = Kind(
     architecture="preact_resnet18",
     ways=_PHOTOS,
     repaired=None,
-    null=24,
+    null=20,
     processes=8,
     gpu=True,
 )
-"""24 clean networks of a null, two more clean ones and 14 with a backdoor, as large as those of the field's benchmarks."""
+"""20 clean networks of a null, two more clean ones and 14 with a backdoor, as large as those of the field's benchmarks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
