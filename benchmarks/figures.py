@@ -350,28 +350,37 @@ _MONITORS = (
     ),
     Figure(name="models", title="backdoored models", kind="number"),
 )
-_REPAIRS = (
-    Figure(name="advised_asr", title="mean ASR after the repair that is advised", kind="share"),
-    Figure(name="advised_cost", title="accuracy that it costs", kind="change"),
-    Figure(name="advised_worst", title="largest ASR after it", kind="share"),
-    *(
-        figure
-        for name in ("relearning", "fine_tuning", "fine_pruning", "nad", "anp", "i_bau", "clp")
-        for figure in (
-            Figure(name=f"{name}_asr", title=f"{name}: mean ASR after it", kind="share"),
-            Figure(name=f"{name}_cost", title=f"{name}: accuracy that it costs", kind="change"),
-        )
-    ),
-    Figure(name="asr_before", title="mean ASR before", kind="share"),
-    Figure(name="natural", title="stamped inputs that a clean model takes for the target", kind="share"),
-    Figure(name="called", title="models in which the audit called a class", kind="number"),
-    Figure(name="models", title="backdoored models", kind="number"),
-    Figure(name="not_taken", title="models in which the backdoor did not take, left out", kind="number"),
-)
+
+
+def _repairs(*others: str) -> tuple[Figure, ...]:
+    """Of the repair that is advised, and of others by name."""
+    return (
+        Figure(name="advised_asr", title="mean ASR after the repair that is advised", kind="share"),
+        Figure(name="advised_cost", title="accuracy that it costs", kind="change"),
+        Figure(name="advised_worst", title="largest ASR after it", kind="share"),
+        *(
+            figure
+            for name in others
+            for figure in (
+                Figure(name=f"{name}_asr", title=f"{name}: mean ASR after it", kind="share"),
+                Figure(name=f"{name}_cost", title=f"{name}: accuracy that it costs", kind="change"),
+            )
+        ),
+        Figure(name="asr_before", title="mean ASR before", kind="share"),
+        Figure(name="natural", title="stamped inputs that a clean model takes for the target", kind="share"),
+        Figure(name="called", title="models in which the audit called a class", kind="number"),
+        Figure(name="models", title="backdoored models", kind="number"),
+        Figure(name="not_taken", title="models in which the backdoor did not take, left out", kind="number"),
+    )
+
+
 _FLEET: dict[str, tuple[Figure, ...]] = {
     "fleet-fashion": _FLEET_OF_MODELS,
     "monitors-fashion": _MONITORS,
-    "repairs-fashion": _REPAIRS,
+    "repairs-fashion": _repairs("relearning", "fine_tuning", "fine_pruning", "nad", "anp", "i_bau", "clp"),
+    "fleet-cifar": _FLEET_OF_MODELS,
+    "monitors-cifar": _MONITORS,
+    "repairs-cifar": _repairs("fine_tuning"),
 }
 _CLEANSING = (
     Figure(name="faster", title="times as fast over all classes as the published way", kind="times"),

@@ -116,3 +116,30 @@ def test_families_stamp_every_input_under_every_trigger(family):
     assert stamped.min() >= 0
     assert stamped.max() <= 1
     assert family.size(parameters, stamped - pixels).shape == (4,)
+
+
+@dataclass(frozen=True)
+class Failing(Patch):
+    """A patch of which that of the first class is no number in a few steps."""
+
+    calls: list = field(default_factory=list)
+
+    def stamp(self, parameters, pixels):
+        stamped = super().stamp(parameters, pixels)
+        self.calls.append(len(stamped))
+        if 5 <= len(self.calls) < 8:
+            stamped = torch.cat([stamped[:1] * torch.inf, stamped[1:]])
+        return stamped
+
+    def size(self, parameters, change):
+        return super().size(parameters, change) + 0 * change.mean((1, 2, 3, 4))
+
+
+def test_arithmetic_that_fails_in_a_step_spoils_no_trigger(inputs):
+    """The class goes on from where it was; the others do not notice."""
+    spoilt, whole = found(inputs, family=Failing()), found(inputs)
+    assert np.isfinite(spoilt.size).all()
+    assert all(torch.isfinite(value).all() for value in spoilt.parameters.values())
+    assert (spoilt.success >= 0.99).all()
+    assert spoilt.size[1:] == pytest.approx(whole.size[1:], rel=1e-5)
+    assert spoilt.size[0] == pytest.approx(whole.size[0], rel=0.3)

@@ -92,6 +92,21 @@ def test_a_null_knows_its_own_task_and_not_another_with_the_same_names():
     assert not null.knows(dataclasses.replace(digits, classes=tuple(f"digit {name}" for name in digits.classes)))
 
 
+def test_photographs_that_look_alike_are_known_by_what_little_their_looks_tell():
+    """Pictures of which a third look like their class: a null that was made of such ones knows them, one of plain ones does not."""
+    rng = np.random.default_rng(0)
+    digits = read("digits")
+    hazy = np.where(rng.random(len(digits)) < 0.3, digits.labels, rng.integers(0, 10, len(digits)))
+    photographs = dataclasses.replace(digits, labels=hazy)
+    plain = nulls.shipped("conv", digits)
+    told = nulls.told(plain.looks, photographs)
+    assert 0.25 < told < 0.45 < nulls.told(plain.looks, digits)
+    assert not plain.knows(photographs)
+    assert dataclasses.replace(plain, told=told).knows(photographs.take(np.arange(130)))
+    moved = dataclasses.replace(photographs, labels=(hazy + 1) % 10)
+    assert not dataclasses.replace(plain, told=told).knows(moved)
+
+
 def test_a_null_is_the_same_when_it_is_read_back(tmp_path):
     null = made_up(np.random.default_rng(0))
     path = nulls.write(tmp_path / "null.json", null)

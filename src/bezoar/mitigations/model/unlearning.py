@@ -60,7 +60,7 @@ class Unlearning(Validated):
     strongest: Positive = 2.0
     steps: Count = 300
     learning_rate: Positive = 0.03
-    rounds: Count = 3
+    rounds: Count = 5
     left: Level = 0.02
     seed: Index = 0
 
