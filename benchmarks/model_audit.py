@@ -21,6 +21,7 @@ from bezoar.core.attack import Trigger
 from bezoar.core.data import Dataset
 from bezoar.core.detector import Inspection, Suspect
 from bezoar.core.errors import InputError
+from bezoar.detectors.models.inverted import Recovered
 from bezoar.detectors.models.neural_cleanse import NeuralCleanse
 from bezoar.learn import saved
 from bezoar.learn.device import one_thread
@@ -29,8 +30,8 @@ from bezoar.learn.white_box import opened, pixels_of
 from bezoar.maths.stats import auroc
 
 ROUNDS = 3
-GOALS = (0.9, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
-"""Shares of the inputs that ours is asked to turn, to compare norms at no less success than the published way has."""
+GOALS = (0.9, 0.92, *np.arange(0.93, 0.99, 0.005).round(3).tolist(), 0.99)
+"""Shares of the inputs that ours is asked to turn, to compare norms at the success that the published way has."""
 _UNSEEN = 2_000
 """Clean rows, at most, on which recovered triggers are tried."""
 _CPU = torch.device("cpu")
@@ -73,7 +74,7 @@ class Cleansing:
         stamped = sought[target].stamp(pixels_of(others, _CPU)).mul(255).round().byte().numpy()
         peer_success = _turned(victim, stamped)
         success = _turned(victim, inspection.triggers.get(target, np.copy)(others))
-        alike, alike_success = _at_no_less(peer_success, suspect, victim, others, seed)
+        alike = _at_equal(peer_success, suspect, victim, others, seed)
         own, peer = statistics.median(times["bezoar"]), sum(times["published"])
         return {
             "run": programs.record(victim.data),
@@ -84,11 +85,10 @@ class Cleansing:
                 "seconds": own,
                 "published_seconds": peer,
                 "norm_of_published": alike / float(published[target]),
-                "success_alike": alike_success,
                 "anomaly_lead": anomaly(norms, target) - anomaly(published, target),
                 "log_anomaly": anomaly(np.log(norms), target),
                 "published_log_anomaly": anomaly(np.log(published), target),
-                "norm": float(norms[target]),
+                "norm": _norm(inspection, target),
                 "published_norm": float(published[target]),
                 "anomaly": anomaly(norms, target),
                 "published_anomaly": anomaly(published, target),
@@ -277,16 +277,29 @@ def _turned(victim: _Victim, stamped: NDArray[np.uint8]) -> float:
     return float((victim.model.predict(stamped).argmax(axis=1) == victim.target).mean())
 
 
-def _at_no_less(
-    success: float, suspect: Suspect, victim: _Victim, others: NDArray[np.uint8], seed: int
-) -> tuple[float, float]:
-    """Norm of the target's mask as ours finds it where it asks for least and still turns as many unseen inputs; and how many."""
+def _at_equal(success: float, suspect: Suspect, victim: _Victim, others: NDArray[np.uint8], seed: int) -> float:
+    """Norm of the target's mask as ours finds it where it turns as many unseen inputs: between the two goals around that.
+
+    What ours is asked for on its inputs and what it turns of others goes up in steps, so one of both norms is of less success and
+    one of more; the logarithm is drawn straight between them. Where the first goal turns more already, its norm stands.
+    """
+    known: list[tuple[float, float]] = []
     for goal in GOALS:
         found = NeuralCleanse(goal=goal).inspect(suspect, np.random.default_rng(seed))
-        turned = _turned(victim, found.triggers.get(victim.target, np.copy)(others))
-        if turned >= success or goal == GOALS[-1]:
+        known.append((_turned(victim, found.triggers.get(victim.target, np.copy)(others)), _norm(found, victim.target)))
+        if known[-1][0] >= success:
             break
-    return float(np.exp(-found.scores[victim.target])), turned
+    below = [each for each in known[:-1] if each[0] < known[-1][0]]
+    turned, norms = zip(*[*sorted(below)[-1:], known[-1]], strict=True)
+    return float(np.exp(np.interp(success, turned, np.log(norms))))
+
+
+def _norm(found: Inspection, target: int) -> float:
+    """Of the mask that was handed out for the target; where none was, of the one that its search ended with."""
+    trigger = found.triggers.get(target)
+    if not isinstance(trigger, Recovered):
+        return float(np.exp(-found.scores[target]))
+    return float(trigger.family.size(trigger.parameters, torch.empty(0)))
 
 
 def _suspect(model: NetworkModel, clean: Dataset, inputs: int) -> Suspect:

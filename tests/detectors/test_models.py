@@ -11,6 +11,7 @@ import torch
 from bezoar.core.detector import Questioned, Suspect
 from bezoar.detectors.models.channel_lipschitz import ChannelLipschitz
 from bezoar.detectors.models.fourier_basis import FourierBasis
+from bezoar.detectors.models.generator_inversion import Generator
 from bezoar.detectors.models.trojan_signature import TrojanSignature
 from bezoar.learn.networks import build
 from bezoar.learn.recipe import Recipe
@@ -168,3 +169,15 @@ def test_a_channel_that_answers_ever_louder_drives_its_class_ever_further():
         found = looked(ChannelLipschitz(), made)
         scores.append(found[3] - np.median(found))
     assert scores[0] < scores[1] < scores[2]
+
+
+def test_slopes_of_a_generator_hang_on_nothing_that_lies_in_memory():
+    """oneDNN 3.12 reads memory that nobody wrote for weights of widely spaced taps in bf16. Here all that was freed is no number."""
+    generator, pixels = Generator(8), torch.rand(24, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for seed in range(10):
+        start = generator.start(1 + seed, (3, 32, 32), torch.Generator().manual_seed(seed))
+        parameters = {name: value.requires_grad_() for name, value in start.items()}
+        freed = [torch.full((2**size,), torch.nan, dtype=torch.bfloat16) for size in range(8, 22) for _ in range(4)]
+        del freed
+        generator.stamp(parameters, pixels).square().sum().backward()
+        assert all(value.grad.isfinite().all() for value in parameters.values())

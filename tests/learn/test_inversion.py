@@ -143,3 +143,15 @@ def test_arithmetic_that_fails_in_a_step_spoils_no_trigger(inputs):
     assert (spoilt.success >= 0.99).all()
     assert spoilt.size[1:] == pytest.approx(whole.size[1:], rel=1e-5)
     assert spoilt.size[0] == pytest.approx(whole.size[0], rel=0.3)
+
+
+def test_the_smallest_trigger_is_polished_and_nothing_else(inputs):
+    """It is handed out smaller and still works; its size is told as the search found it, and the others stay as they are."""
+    model, pixels, labels = inputs
+    plain, polished = found(inputs), found(inputs, polish=60)
+    masks = [torch.sigmoid(2 * each.parameters["mask"]) for each in (plain, polished)]
+    assert polished.size.tolist() == plain.size.tolist()
+    assert torch.equal(masks[0][[0, 2, 3]], masks[1][[0, 2, 3]])
+    assert masks[1][1].sum() < 0.95 * masks[0][1].sum()
+    stamped = Patch().stamp(polished.parameters, pixels[labels != 1])[1]
+    assert (model.logits(stamped).argmax(1) == 1).float().mean() >= 0.95

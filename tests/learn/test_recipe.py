@@ -1,5 +1,7 @@
 """Recipes."""
 
+import dataclasses
+
 import pytest
 
 from bezoar.core.errors import ParameterError
@@ -12,6 +14,14 @@ from bezoar.learn.recipe import Recipe, default_recipe
 def test_epochs_fall_as_the_square_root_of_the_rows(rows, epochs):
     """10 sqrt(5,000 / rows), 3 to 20."""
     assert default_recipe(rows).epochs == epochs
+
+
+def test_the_network_for_gpus_gets_twice_the_passes_in_larger_batches():
+    """And the others what is made for a processor."""
+    usual, large = default_recipe(20_000), default_recipe(20_000, "preact_resnet18")
+    assert large.architecture == "preact_resnet18"
+    assert (large.epochs, large.batch_size) == (2 * usual.epochs, 2 * usual.batch_size)
+    assert default_recipe(20_000, "vgg") == dataclasses.replace(usual, architecture="vgg")
 
 
 @pytest.mark.parametrize(

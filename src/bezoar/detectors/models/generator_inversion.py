@@ -53,7 +53,7 @@ class Generator:
         hidden = pixels.repeat(1, m, 1, 1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=computes_in_bfloat16(pixels.device)):
             hidden = F.relu(_grouped(hidden, parameters["first"], dilation=1))
-            hidden = F.relu(_grouped(hidden, parameters["second"], dilation=2))
+            hidden = F.relu(_widely_grouped(hidden, parameters["second"]))
             drawn = _grouped(hidden, parameters["last"], dilation=1)
         change = drawn.float().reshape(b, m, channels, height, width)
         change = torch.tanh(change + parameters["offset"][None, :, :, None, None]).transpose(0, 1)
@@ -100,6 +100,17 @@ class GeneratorInversion(Validated):
         """Minus the logarithm of the strength of each class's change, and the generators that reach their class."""
         search = Search(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, goal=self.goal, scale=100)
         return inspected(suspect, Generator(self.width), search, rng)
+
+
+def _widely_grouped(pixels: Tensor, weights: Tensor) -> Tensor:
+    """With two pixels between the taps; on a processor in single precision.
+
+    oneDNN 3.12, which torch 2.13 calls there, reads memory that nobody wrote for the slope of such weights in bf16.
+    """
+    if pixels.device.type != "cpu":
+        return _grouped(pixels, weights, dilation=2)
+    with torch.autocast("cpu", enabled=False):
+        return _grouped(pixels.float(), weights, dilation=2)
 
 
 def _grouped(pixels: Tensor, weights: Tensor, *, dilation: int) -> Tensor:

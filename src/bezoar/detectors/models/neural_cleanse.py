@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bezoar.core.detector import Inspection, Suspect, Unit
-from bezoar.core.validation import Count, Level, Positive, Validated
+from bezoar.core.validation import Count, Index, Level, Positive, Validated
 from bezoar.detectors.models.inverted import inspected
 from bezoar.learn.inversion import Parameters, Search
 
@@ -53,6 +53,7 @@ class NeuralCleanse(Validated):
     learning_rate : of Adam. The paper's program uses 0.1.
     goal : share of the inputs that must turn. The paper uses 0.99.
     patience : times ten steps without a smaller patch after which a class is done.
+    polish : steps for which the smallest patch is sought on, to be handed out; what is said of its class does not change.
 
     References
     ----------
@@ -65,6 +66,7 @@ class NeuralCleanse(Validated):
     learning_rate: Positive = 0.1
     goal: Level = 0.99
     patience: Count = 4
+    polish: Index = 60
 
     unit: ClassVar[Unit] = Unit.MODEL
 
@@ -76,5 +78,6 @@ class NeuralCleanse(Validated):
             learning_rate=self.learning_rate,
             goal=self.goal,
             patience=self.patience,
+            polish=self.polish,
         )
         return inspected(suspect, Patch(), search, rng)

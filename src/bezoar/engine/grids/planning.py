@@ -21,7 +21,7 @@ from bezoar.engine.grids.code import code_of, package_code
 from bezoar.engine.grids.grid import Choice, Grid, nearest
 from bezoar.engine.grids.kinds import Plan, Planned
 from bezoar.engine.grids.results import AUDIT, TRAINING, UNTOUCHED, Cell
-from bezoar.learn.recipe import default_recipe
+from bezoar.learn.recipe import Recipe, default_recipe
 
 MOST_CELLS = 200_000
 _FEWEST = 10
@@ -151,9 +151,8 @@ def _roles(asked: Choice) -> Roles:
 
 def _recipe(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
     """How networks are trained: what was given, the rest by the size of the set. Tables have a model of their own."""
-    default = default_recipe(len(data))
-    known = dataclasses.asdict(default)
-    _require_known("recipe", given, known)
+    _require_known("recipe", given, Recipe.__dataclass_fields__)
+    default = default_recipe(len(data), given.get("architecture", "conv"))
     recipe = dataclasses.asdict(dataclasses.replace(default, **given))
     return recipe if data.modality is Modality.IMAGE else {}
 
