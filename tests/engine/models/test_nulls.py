@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +107,21 @@ def test_photographs_that_look_alike_are_known_by_what_little_their_looks_tell()
     assert dataclasses.replace(plain, told=told).knows(photographs.take(np.arange(130)))
     moved = dataclasses.replace(photographs, labels=(hazy + 1) % 10)
     assert not dataclasses.replace(plain, told=told).knows(moved)
+
+
+@pytest.mark.skipif("BEZOAR_DATA" not in os.environ, reason="BEZOAR_DATA is not set: no photographs at hand")
+def test_the_null_that_is_shipped_for_photographs_knows_them():
+    """Ten draws of the 130 inputs of an audit; clothes, and photographs in grey, are another task for it."""
+    photographs = read(Path(os.environ["BEZOAR_DATA"]) / "image" / "cifar10_test.parquet").take(np.arange(3_000, 6_000))
+    null = nulls.shipped("preact_resnet18", photographs)
+    assert null.shape == (3, 32, 32)
+    assert null.models == 20
+    rng = np.random.default_rng(0)
+    draws = [photographs.take(rng.permutation(3_000)[:130]) for _ in range(10)]
+    assert all(null.knows(draw) for draw in draws)
+    grey = photographs.images.mean(axis=1, keepdims=True).astype(np.uint8)
+    assert not null.knows(dataclasses.replace(photographs, inputs=grey, hashed=None))
+    assert not null.knows(dataclasses.replace(photographs, labels=(photographs.labels + 1) % 10))
 
 
 def test_a_null_is_the_same_when_it_is_read_back(tmp_path):
