@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ class FleetAudits:
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """How well clean models are told from others, and what was recovered."""
         kind, members = self.kind, self.kind.members(seed)
-        null = prepared(kind, seed)
+        null = prepared(kind, members)
         rows = spread(partial(_audited, seed), members, kind)
         rows += [] if null is None else _left_out(null)
         return {
@@ -53,9 +54,9 @@ class FleetAudits:
         }
 
 
-def prepared(kind: Kind, seed: int) -> Null | None:
-    """Make all models that are not there yet, and the null where it is made with them."""
-    every = {each.path: each for each in (*kind.members(seed), *kind.repaired_members(seed))}
+def prepared(kind: Kind, members: Sequence[Member]) -> Null | None:
+    """Make what is not there yet of these models, the clean ones they refer to, and the null where it is made with them."""
+    every = {each.path: each for own in members for each in (own, own.reference)}
     # Those with a backdoor first: poison takes a processor, and a GPU is busy with the others meanwhile.
     missing = sorted((each for each in every.values() if not each.made), key=lambda each: each.attack == CLEAN)
     jobs: list[Member | tuple[Kind, int]] = [*missing, *((kind, index) for index in range(kind.null))]

@@ -29,8 +29,8 @@ class FleetMonitors:
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """How well turned inputs are told from clean ones, by attack."""
         kind = self.kind
-        prepared(kind, seed)
         members = [each for each in kind.members(seed) if each.attack != CLEAN]
+        prepared(kind, members)
         rows = [row for row in spread(partial(_watched, seed), members, kind) if row is not None]
         found = {
             "models": len(rows),

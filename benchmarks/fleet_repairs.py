@@ -35,8 +35,8 @@ class FleetRepairs:
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """What each repair leaves of the backdoors, and what it costs."""
         kind = self.kind
-        prepared(kind, seed)
         members = kind.repaired_members(seed)
+        prepared(kind, members)
         rows = [row for row in spread(partial(_kept, self.repairs, seed), members, kind) if row is not None]
         found: dict[str, float] = {
             "models": len(rows),
