@@ -39,6 +39,7 @@ from bezoar.checks.made_up import planted_trace as planted_trace
 from bezoar.checks.methods import is_a_documented_frozen_dataclass, survives_pickling
 from bezoar.checks.models import (
     asks_and_does_not_look_where_it_says_so,
+    finds_the_triggers_it_is_asked_for,
     inspects_the_same_model_the_same,
     leaves_the_model_alone,
     recovers_triggers_that_stamp_images,
@@ -101,6 +102,7 @@ CHECKS: dict[Kind, tuple[Check, ...]] = {
         scores_every_class_with_a_finite_number,
         inspects_the_same_model_the_same,
         recovers_triggers_that_stamp_images,
+        finds_the_triggers_it_is_asked_for,
         leaves_the_model_alone,
         asks_and_does_not_look_where_it_says_so,
     ),

@@ -52,6 +52,14 @@ def recovers_triggers_that_stamp_images(method: type[Any]) -> None:
         promise(method, np.array_equal(images, before), "recovers triggers that leave images alone")
 
 
+def finds_the_triggers_it_is_asked_for(method: type[Any]) -> None:
+    """Asked about one class only, it recovers a trigger for it where it does when asked about all."""
+    whole, target = _look(method, 0)[0], 0
+    part = method().inspect(dataclasses.replace(planted_suspect(), targets=(target,)), np.random.default_rng(0))
+    promise(method, bool(np.isfinite(part.scores).all()), "gives finite scores when asked about one class")
+    promise(method, (target in part.triggers) == (target in whole.triggers), "recovers the trigger it is asked for")
+
+
 def leaves_the_model_alone(method: type[Any]) -> None:
     """Weights, layers, predictions and inputs are the same afterwards."""
     promise(method, _look(method, 0)[1], "leaves the model it was given alone")

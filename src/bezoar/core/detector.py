@@ -89,11 +89,18 @@ class Questioned:
     model : the model; it stays as it is.
     clean : (n, c, h, w) uint8, a few inputs of the kind that it is made for, believed to be clean.
     labels : (n,) int, their classes.
+    targets : classes that are asked about; all where None. A detector need not search for triggers towards others.
     """
 
     model: BlackBox
     clean: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    targets: tuple[int, ...] | None = None
+
+    @property
+    def sought(self) -> tuple[int, ...]:
+        """The classes that are asked about."""
+        return tuple(range(self.model.classes)) if self.targets is None else self.targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

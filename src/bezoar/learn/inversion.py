@@ -1,6 +1,6 @@
 """Trigger inversion: the smallest change of any input that leads to a class, sought for all classes at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,7 +84,7 @@ class Inverted:
     Parameters
     ----------
     parameters : of all classes.
-    size : (k,) of each trigger; the size at the end where it never reached the goal.
+    size : (k,) of each trigger; the size at the end where it never reached the goal, infinite where it was not sought.
     success : (k,) share of the inputs of other classes that it led to the class, over the window it was taken from.
     steps : (k,) after which the class was done.
     """
@@ -103,6 +103,7 @@ def invert(
     generator: torch.Generator,
     search: Search = Search(),
     penalty: Penalty | None = None,
+    targets: Sequence[int] | None = None,
 ) -> Inverted:
     """Find for each class the smallest trigger of a family that leads inputs of the other classes to it.
 
@@ -115,6 +116,7 @@ def invert(
     pixels : (n, c, h, w) in [0, 1], where the model lives.
     labels : (n,) their classes.
     penalty : what else is made small, beside the size.
+    targets : classes that are sought; all where None. A trigger of another class is what its search would begin with.
 
     References
     ----------
@@ -127,7 +129,7 @@ def invert(
         for name, value in family.start(k, tuple(pixels.shape[1:]), generator).items()
     }
     optimiser = torch.optim.Adam(list(parameters.values()), lr=search.learning_rate, betas=(0.5, 0.9))
-    state = Schedule.of(parameters, k, FIRST_WEIGHT * search.scale)
+    state = Schedule.of(parameters, k, FIRST_WEIGHT * search.scale, targets)
     order = torch.randperm(n, generator=generator)
     for step in range(search.steps):
         active = torch.from_numpy(np.flatnonzero(state.searching)).to(pixels.device)
@@ -139,8 +141,8 @@ def invert(
         m, b = stamped.shape[:2]
         logits = model.logits(stamped.flatten(0, 1)).view(m, b, k)
         others = (labels[rows][None, :] != active[:, None]).float()
-        targets = active[:, None].expand(m, b)
-        each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(m, b)
+        wanted = active[:, None].expand(m, b)
+        each = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none").view(m, b)
         count = others.sum(1).clamp_min(1)
         sizes = family.size(own, stamped - pixels[rows])
         weights = torch.from_numpy(state.weight[active.cpu().numpy()]).to(sizes)
@@ -151,7 +153,7 @@ def invert(
         loss.sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         _leave_out_what_is_no_number(parameters)
         optimiser.step()
-        hits = ((logits.argmax(2) == targets).float() * others).sum(1)
+        hits = ((logits.argmax(2) == wanted).float() * others).sum(1)
         state.count(active, hits, others.sum(1), sizes.detach())
         if (step + 1) % search.window == 0:
             state.judge(parameters, search, step + 1)
@@ -236,14 +238,16 @@ class Schedule:
     now: NDArray[np.float64]
 
     @classmethod
-    def of(cls, parameters: Parameters, k: int, weight: float) -> "Schedule":
-        """At the beginning: nothing found, all k classes sought, sizes of this weight."""
+    def of(
+        cls, parameters: Parameters, k: int, weight: float, targets: Sequence[int] | None = None
+    ) -> "Schedule":
+        """At the beginning: nothing found, of k classes these sought, or all where None, sizes of this weight."""
         return cls(
             best={name: value.detach().clone() for name, value in parameters.items()},
             size=np.full(k, np.inf),
             success=np.zeros(k),
             weight=np.full(k, weight),
-            searching=np.ones(k, dtype=bool),
+            searching=np.ones(k, dtype=bool) if targets is None else np.isin(np.arange(k), targets),
             steps=np.zeros(k, dtype=np.int64),
             hits=np.zeros(k),
             tries=np.zeros(k),

@@ -61,7 +61,7 @@ class AdversarialPatch(Validated):
         places = torch.from_numpy(masks).to(device)[:, None]
         at_a_time = max(1, _MOST // (len(masks) * self.batch * suspect.clean[0].size))
         scores, triggers = np.zeros(suspect.model.classes), dict[int, Trigger]()
-        for targets in torch.split(torch.arange(suspect.model.classes, device=device), at_a_time):
+        for targets in torch.split(torch.tensor(suspect.sought, device=device), at_a_time):
             found = self._sought(suspect, pixels, labels, targets, places, generator)
             for target, patterns in zip(targets.tolist(), found, strict=True):
                 others = pixels[labels != target]

@@ -67,7 +67,7 @@ class B3D(Validated):
         n, k = len(suspect.clean), suspect.model.classes
         centre = Patch().start(k, suspect.clean.shape[1:], generator)
         optimiser = torch.optim.Adam(list(centre.values()), lr=self.learning_rate, betas=(0.9, 0.99))
-        schedule = Schedule.of(centre, k, FIRST_WEIGHT)
+        schedule = Schedule.of(centre, k, FIRST_WEIGHT, suspect.targets)
         batch = min(self.batch, n)
         at_a_time = max(1, _MOST_BYTES // ((2 * self.pairs + 1) * 4 * batch * suspect.clean[0].size))
         order = torch.randperm(n, generator=generator)

@@ -67,7 +67,7 @@ class FourierBasis(Validated):
         heights = self.height * np.array(_HEIGHTS, dtype=np.float32)
         seen = _turned(glance, waves, heights[list(_GLANCED)]).mean(axis=1)
         scores, triggers = np.zeros(k), dict[int, Trigger]()
-        for target in range(k):
+        for target in suspect.sought:
             best = waves[np.argsort(-seen[:, target], kind="stable")[: self.kept]]
             curves = _turned(suspect, best, heights)[..., target]
             scores[target] = np.trapezoid(curves, np.log(heights), axis=1).max()

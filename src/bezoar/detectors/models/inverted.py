@@ -59,6 +59,7 @@ def inspected(
         generator,
         search,
         None if penalty is None else penalty(suspect),
+        suspect.targets,
     )
     return judged(found, family, search.goal)
 
@@ -74,5 +75,5 @@ def judged(found: Inverted, family: Family, goal: float) -> Inspection:
     }
     sizes = np.maximum(found.size, _LEAST)
     # A class that was never reached needs at least as much as all that were.
-    sizes = np.where(reached, sizes, max(sizes.max(), 1.0))
+    sizes = np.where(reached, sizes, sizes.max(initial=1.0, where=np.isfinite(sizes)))
     return Inspection(scores=-np.log(sizes), triggers=triggers)
