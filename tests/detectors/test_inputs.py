@@ -12,10 +12,12 @@ from bezoar.core.detector import Suspect
 from bezoar.core.errors import InputError
 from bezoar.detectors.inputs.bad_expert import BadExpert
 from bezoar.detectors.inputs.ibd_psc import IbdPsc
-from bezoar.detectors.inputs.layers import activations
+from bezoar.detectors.inputs.layer_distance import LayerDistance
+from bezoar.detectors.inputs.layers import activations, answers
 from bezoar.detectors.inputs.scale_up import ScaleUp
 from bezoar.detectors.inputs.strip import Strip
 from bezoar.detectors.inputs.teco import TeCo
+from bezoar.detectors.inputs.transform_consistency import TransformConsistency
 from bezoar.learn.white_box import pixels_of, tapped
 
 
@@ -108,6 +110,33 @@ def test_teco_is_nothing_where_all_corruptions_leave_the_same_and_much_where_onl
     assert TeCo().scorer(Answers(fine), learned)(images) == pytest.approx(np.std([5 / 9, 5 / 9, 1], ddof=1), abs=0.01)
 
 
+def test_transform_consistency_finds_predictions_that_a_move_shakes_too_much_or_too_little():
+    """Turned by a right angle and not enlarged, so that what the moves do is known; what is usual is far from both ends."""
+
+    def rule(pixels):
+        return pixels[:, 0, 0, :3].mul(6)
+
+    def slow(images):
+        own, losses = rule(torch.from_numpy(images / 255)).argmax(1), []
+        for moved in (np.rot90(images, axes=(2, 3)), images):
+            logits = rule(torch.from_numpy(moved / 255))
+            losses.append(nn.functional.cross_entropy(logits, own, reduction="none").numpy())
+        return np.log(np.mean(losses, axis=0))
+
+    method, model, clean = TransformConsistency(angle=90.0, zoom=1.0), Answers(rule), pictures(200, seed=2)
+    learned = method.fit(Suspect(model=model, clean=clean, labels=np.zeros(200, np.int64)), np.random.default_rng(0))
+    assert np.allclose(learned["usual"], np.sort(slow(clean)), atol=1e-4)
+    steady, shaken = (np.zeros((1, 1, 6, 6), np.uint8) for _ in range(2))
+    steady[:, :, 0, 0] = steady[:, :, 0, -1] = 255
+    shaken[:, :, 0, 0] = shaken[:, :, 1:3, -1] = 255
+    for extreme in (steady, shaken):
+        loss, usual = slow(extreme)[0], learned["usual"]
+        assert loss < usual.min() or loss > usual.max()
+        assert method.scorer(model, learned)(extreme)[0] > np.log(200)
+    middle = clean[np.argsort(slow(clean))[95:105]]
+    assert (method.scorer(model, learned)(middle) < 1).all()
+
+
 class Small(nn.Module):
     """Two convolutions with normalisations, and a head."""
 
@@ -183,3 +212,33 @@ def test_bad_expert_stops_when_it_has_forgotten_enough(box):
     copy = tapped(Small(), (1, 6, 6), 3, torch.device("cpu"))
     copy.network.load_state_dict({name: torch.from_numpy(value) for name, value in learned.items()})
     assert (copy.predict(clean).argmax(1) == labels).mean() <= 0.4
+
+
+def test_layer_distance_is_that_to_the_class_the_network_gives_in_units_of_what_is_usual(box):
+    clean, inputs = pictures(60), pictures(5, seed=3)
+    labels = np.arange(60) % 3
+    method = LayerDistance(shrinkage=0.3)
+    learned = method.fit(Suspect(model=box, clean=clean, labels=labels), np.random.default_rng(0))
+    seen, asked = answers(box, clean, 8), answers(box, inputs, 8)
+    expected = np.zeros(5)
+    for layer, rows in seen.by_layer.items():
+        means = np.array([rows[labels == label].mean(0) for label in range(3)])
+        apart = rows - means[labels]
+        spread = np.where(apart.std(0) > 0, apart.std(0), np.inf)  # a channel that never answers
+        covariance = np.cov((apart / spread).T, bias=True)
+        shrunk = 0.7 * covariance + 0.3 * np.eye(len(covariance)) * np.trace(covariance) / len(covariance)
+        off = (asked.by_layer[layer] - means[asked.given]) / spread
+        distance = [row @ np.linalg.inv(shrunk) @ row / len(row) for row in off]
+        middle, width = learned[f"usual.{layer}"]
+        expected += (np.log(distance) - middle) / width / len(seen.by_layer)
+    assert np.allclose(method.scorer(box, learned)(inputs), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_layer_distance_of_clean_inputs_that_it_was_not_fitted_to_is_usual(box):
+    """The usual is taken among rows that the distributions were not fitted to: half of other clean inputs lie below it."""
+    clean, others = pictures(200), pictures(200, seed=5)
+    method = LayerDistance()
+    suspect = Suspect(model=box, clean=clean, labels=box.predict(clean).argmax(1))
+    scores = method.scorer(box, method.fit(suspect, np.random.default_rng(0)))(others)
+    assert abs(scores.mean()) < 0.25
+    assert 0.3 < (scores < 0).mean() < 0.7

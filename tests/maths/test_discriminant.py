@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bezoar.maths.discriminant import linear_discriminant
+from bezoar.maths.discriminant import linear_discriminant, whitened
 
 
 def slow_distances(rows, labels, classes, shrinkage, asked):
@@ -34,6 +34,17 @@ def test_a_difference_of_discriminants_is_half_that_of_squared_distances(columns
     found = asked @ weights.T + bias
     distances = slow_distances(rows, labels, 3, 0.2, asked)
     assert np.allclose(2 * (found[:, :1] - found), distances - distances[:, :1])
+
+
+@pytest.mark.parametrize("columns", [3, 60])
+def test_distances_are_those_to_the_centre_of_a_class(columns):
+    rng = np.random.default_rng(2)
+    labels = np.arange(40) % 3
+    rows = rng.normal(size=(40, columns)) * rng.uniform(0.1, 9, columns) + labels[:, None]
+    found = whitened(rows, labels, 3, 0.2)
+    every = np.stack([found.distances(rows, np.full(40, label)) for label in range(3)], axis=1)
+    usual = np.median(every[np.arange(40), labels])
+    assert np.allclose(every / usual, slow_distances(rows, labels, 3, 0.2, rows))
 
 
 def test_columns_that_never_change_and_classes_without_rows_do_no_harm():

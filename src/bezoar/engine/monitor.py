@@ -22,9 +22,10 @@ from bezoar.learn.white_box import WhiteBox
 from bezoar.maths.stats import Floats, conformal_p
 from bezoar.maths.surprise import surprise
 
-DETECTORS = ("bad_expert", "layer_disagreement")
-"""What watches unless a person asks for others: three pictures passed for each input. One knows the backdoor by what is
-left when the content is forgotten, the other the content by what is there before the backdoor acts."""
+DETECTORS = ("bad_expert", "layer_disagreement", "layer_distance", "transform_consistency")
+"""What watches unless a person asks for others: seven pictures passed for each input. The first knows the backdoor by what is
+left when the content is forgotten, the second the content by what is there before the backdoor acts, the third the trigger by
+answers that no content gets, the fourth by a prediction that a slight move shakes too much or too little."""
 REFERENCE = 0.5
 """Share of the clean inputs that detectors are fitted on; the rest are the null."""
 FORM = "bezoar.monitor/1"

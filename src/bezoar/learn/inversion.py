@@ -238,9 +238,7 @@ class Schedule:
     now: NDArray[np.float64]
 
     @classmethod
-    def of(
-        cls, parameters: Parameters, k: int, weight: float, targets: Sequence[int] | None = None
-    ) -> "Schedule":
+    def of(cls, parameters: Parameters, k: int, weight: float, targets: Sequence[int] | None = None) -> "Schedule":
         """At the beginning: nothing found, of k classes these sought, or all where None, sizes of this weight."""
         return cls(
             best={name: value.detach().clone() for name, value in parameters.items()},

@@ -29,7 +29,7 @@ class BadExpert(Validated):
     Parameters
     ----------
     forgotten : share of the clean inputs that the copy may still get right when its training ends.
-    learning_rate : of Adam. The paper uses 1e-4 for deeper networks.
+    learning_rate : of Adam. Large steps tear down the backdoor with the content.
     batch : inputs a step.
     steps : at most.
 
@@ -40,7 +40,7 @@ class BadExpert(Validated):
     """
 
     forgotten: Level = 0.5
-    learning_rate: Positive = 5e-4
+    learning_rate: Positive = 1e-4
     batch: Count = 64
     steps: Count = 300
 

@@ -7,18 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from bezoar.core.detector import Learned, Scorer, Suspect, Unit
 from bezoar.core.model import HasGradients
 from bezoar.core.validation import Count, Level, Validated
-from bezoar.detectors.inputs.layers import activations
+from bezoar.detectors.inputs.layers import activations, answers, pooled
 from bezoar.detectors.inputs.passing import by_batches, opened_box
-from bezoar.learn.white_box import pixels_of
 from bezoar.maths.discriminant import linear_discriminant
-
-_WIDEST = 512
-"""Numbers of a layer up to which its answers are kept by quarters of the image; wider layers are averaged over all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +59,10 @@ class LayerDisagreement(Validated):
         InputError
             The network has no convolution, or its layers cannot be reached.
         """
-        box = opened_box(suspect.model)
-        with torch.inference_mode():
-            maps = activations(box, pixels_of(suspect.clean, box.device))[0]
-        kept = np.unique(np.linspace(0, len(maps) - 1, min(self.layers, len(maps))).round().astype(np.int64))
-        learned: dict[str, NDArray[np.generic]] = {"layers": kept}
-        for layer in kept.tolist():
-            answers = _pooled(maps[layer]).cpu().double().numpy()
-            weights, bias = linear_discriminant(answers, suspect.labels, suspect.model.classes, self.shrinkage)
+        found = answers(opened_box(suspect.model), suspect.clean, self.layers)
+        learned: dict[str, NDArray[np.generic]] = {"layers": np.array(list(found.by_layer))}
+        for layer, rows in found.by_layer.items():
+            weights, bias = linear_discriminant(rows, suspect.labels, suspect.model.classes, self.shrinkage)
             learned[f"weights.{layer}"], learned[f"bias.{layer}"] = weights.astype(np.float32), bias.astype(np.float32)
         return learned
 
@@ -88,13 +79,8 @@ class LayerDisagreement(Validated):
             own = logits.argmax(1, keepdim=True)
             total = torch.zeros(len(pixels), device=box.device)
             for layer, weights, bias in readers:
-                read = _pooled(maps[layer]) @ weights.T + bias
+                read = pooled(maps[layer]) @ weights.T + bias
                 total += read.max(1).values - read.gather(1, own)[:, 0]
             return total
 
         return by_batches(score, box.device, passes=4)
-
-
-def _pooled(maps: Tensor) -> Tensor:
-    """(n, d) means of feature maps (n, c, h, w), by quarters of the image where that is not too wide."""
-    return F.adaptive_avg_pool2d(maps, 2 if 4 * maps.shape[1] <= _WIDEST else 1).flatten(1)

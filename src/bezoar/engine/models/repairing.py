@@ -175,9 +175,7 @@ def _triggers(
     looked, tried = rng.spawn(2)
     right = np.flatnonzero(box.predict(clean.images).argmax(axis=1) == clean.labels)
     searched, rest = np.split(rng.permutation(right), [min(SEARCHED, len(right) // 2)])
-    suspect = Suspect(
-        model=box, clean=clean.images[searched], labels=clean.labels[searched], targets=tuple(called)
-    )
+    suspect = Suspect(model=box, clean=clean.images[searched], labels=clean.labels[searched], targets=tuple(called))
     detectors = tuple(name for name in report.rows.column_names if name in detectors_of(Unit.MODEL))
     found = inspect(suspect, detectors, looked, lambda share: None)
     ranked = {}
