@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from benchmarks.backdoors import Backdoor
 from benchmarks.detection import Detection
-from benchmarks.fleet import CLOTHES, PHOTOS
+from benchmarks.fleet import CLOTHES, PHOTOS, PHOTOS_ON_A_PROCESSOR
 from benchmarks.fleet_audits import FleetAudits
 from benchmarks.fleet_monitors import FleetMonitors
 from benchmarks.fleet_repairs import FleetRepairs
@@ -93,6 +93,10 @@ FLEET: dict[str, Case] = {
     "repairs-fashion": FleetRepairs(kind=CLOTHES),
     "fleet-cifar": FleetAudits(kind=PHOTOS),
     "monitors-cifar": FleetMonitors(kind=PHOTOS),
+    "monitors-cifar-hardest": FleetMonitors(
+        kind=PHOTOS_ON_A_PROCESSOR,
+        chosen=(("blended", 1), ("wanet", 0), ("wanet", 1)),
+    ),
     "repairs-cifar": FleetRepairs(kind=PHOTOS, repairs=("advised", "fine_tuning")),
 }
 MODEL_AUDIT: dict[str, Case] = {

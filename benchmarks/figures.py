@@ -348,6 +348,10 @@ _MONITORS = (
         for attack in ("badnets", "blended", "sig", "wanet", "label_consistent", "input_aware", "trojannn")
         for name, title, kind in _SEEN
     ),
+    *(
+        Figure(name=f"{name}_alone", title=f"{name} alone: mean AUROC", kind="area")
+        for name in ("bad_expert", "layer_disagreement", "layer_distance", "corruption_contrast")
+    ),
     Figure(name="models", title="backdoored models", kind="number"),
 )
 
@@ -380,6 +384,7 @@ _FLEET: dict[str, tuple[Figure, ...]] = {
     "repairs-fashion": _repairs("relearning", "fine_tuning", "fine_pruning", "nad", "anp", "i_bau", "clp"),
     "fleet-cifar": _FLEET_OF_MODELS,
     "monitors-cifar": _MONITORS,
+    "monitors-cifar-hardest": _MONITORS,
     "repairs-cifar": _repairs("fine_tuning"),
 }
 _CLEANSING = (

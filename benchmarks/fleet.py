@@ -202,6 +202,8 @@ PHOTOS = Kind(
     gpu=True,
 )
 """20 clean networks of a null, two more clean ones and 14 with a backdoor, as large as those of the field's benchmarks."""
+PHOTOS_ON_A_PROCESSOR = dataclasses.replace(PHOTOS, name="cifar-processor", null=0, processes=2, gpu=False)
+"""The same, for whom half an hour a model is not too long. There is no time to audit them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import programs
-from benchmarks.fleet import CLEAN, Kind, Member, spread
+from benchmarks.fleet import CLEAN, STRIDE, Kind, Member, spread
 from benchmarks.fleet_audits import TAKEN, natural, prepared
 from bezoar.engine.monitor import monitor
 from bezoar.learn.white_box import opened
@@ -22,14 +22,23 @@ FPR = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetMonitors:
-    """The monitor as it is by default, at a false alarm rate of 1 %."""
+    """The monitor as it is by default, at a false alarm rate of 1 %.
+
+    Parameters
+    ----------
+    kind : of the fleet.
+    chosen : attacks and places among the models of an attack, of those that are watched; all where None.
+    """
 
     kind: Kind
+    chosen: tuple[tuple[str, int], ...] | None = None
 
     def measure(self, seed: int, *, controls: bool) -> dict[str, Any]:
         """How well turned inputs are told from clean ones, by attack."""
         kind = self.kind
         members = [each for each in kind.members(seed) if each.attack != CLEAN]
+        if self.chosen is not None:
+            members = [each for each in members if (each.attack, each.number % STRIDE) in self.chosen]
         prepared(kind, members)
         rows = [row for row in spread(partial(_watched, seed), members, kind) if row is not None]
         found = {
@@ -42,6 +51,8 @@ class FleetMonitors:
         for attack in sorted({row["attack"] for row in rows}):
             own = [row for row in rows if row["attack"] == attack]
             found |= {f"{attack}_{name}": float(np.mean([row[name] for row in own])) for name in ("auroc", "tpr")}
+        for name in rows[0]["alone"]:
+            found[f"{name}_alone"] = float(np.mean([row["alone"][name] for row in rows]))
         patch_and_blend = [row["tpr"] for row in rows if row["attack"] in ("badnets", "blended")]
         found["patch_and_blend_tpr"] = float(np.mean(patch_and_blend))
         return {"run": programs.record(kind.clean_inputs(ROWS, seed), kind.device), "rows": rows, "figures": found}
@@ -60,12 +71,17 @@ def _watched(seed: int, member: Member) -> dict[str, Any] | None:
     stamped = member.stamped[1]
     turned = stamped[box.predict(stamped).argmax(axis=1) == member.known.target]
     marked, plain = watch.watch(turned), watch.watch(rest.images)
+    truth = np.arange(len(rest) + len(turned)) >= len(rest)
     return {
         "attack": member.attack,
         "number": member.number,
         "asr": member.known.asr,
         "passes": watch.passes,
-        "auroc": auroc(np.concatenate([plain.score, marked.score]), np.arange(len(rest) + len(turned)) >= len(rest)),
+        "auroc": auroc(np.concatenate([plain.score, marked.score]), truth),
+        "alone": {
+            name: auroc(np.concatenate([plain.surprises[name], marked.surprises[name]]), truth)
+            for name in plain.surprises
+        },
         "tpr": float(marked.flagged.mean()),
         "fpr": float(plain.flagged.mean()),
     }

@@ -105,15 +105,13 @@ CASES = {
     # detectors of inputs
     "bad_expert": Case(data="large digits", metric="auroc", at_least=0.95, control_at_most=0.6, attack=PATCH),
     "beatrix": Case(data="large digits", metric="auroc", at_least=0.9, control_at_most=0.6, attack=PATCH),
+    "corruption_contrast": Case(data="large digits", metric="auroc", at_least=0.9, control_at_most=0.6, attack=PATCH),
     "ibd_psc": Case(data="large digits", metric="auroc", at_least=0.6, control_at_most=0.6, attack=PATCH),
     "layer_disagreement": Case(data="large digits", metric="auroc", at_least=0.95, control_at_most=0.6, attack=PATCH),
     "layer_distance": Case(data="large digits", metric="auroc", at_least=0.95, control_at_most=0.6, attack="blended"),
     "scale_up": Case(data="large digits", metric="auroc", at_least=0.8, control_at_most=0.6, attack=PATCH),
     "strip": Case(data="large digits", metric="auroc", at_least=0.9, control_at_most=0.6, attack=PATCH),
     "teco": Case(data="large digits", metric="auroc", at_least=0.9, control_at_most=0.6, attack=PATCH),
-    "transform_consistency": Case(
-        data="large digits", metric="auroc", at_least=0.8, control_at_most=0.6, attack="wanet"
-    ),
     # mitigations
     "filter": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),
     "quarantine": Case(data="planted", metric="repaired", at_least=1.0, control_at_most=0.0),

@@ -11,13 +11,13 @@ from torch import nn
 from bezoar.core.detector import Suspect
 from bezoar.core.errors import InputError
 from bezoar.detectors.inputs.bad_expert import BadExpert
+from bezoar.detectors.inputs.corruption_contrast import CorruptionContrast
 from bezoar.detectors.inputs.ibd_psc import IbdPsc
 from bezoar.detectors.inputs.layer_distance import LayerDistance
 from bezoar.detectors.inputs.layers import activations, answers
 from bezoar.detectors.inputs.scale_up import ScaleUp
 from bezoar.detectors.inputs.strip import Strip
 from bezoar.detectors.inputs.teco import TeCo
-from bezoar.detectors.inputs.transform_consistency import TransformConsistency
 from bezoar.learn.white_box import pixels_of, tapped
 
 
@@ -110,31 +110,28 @@ def test_teco_is_nothing_where_all_corruptions_leave_the_same_and_much_where_onl
     assert TeCo().scorer(Answers(fine), learned)(images) == pytest.approx(np.std([5 / 9, 5 / 9, 1], ddof=1), abs=0.01)
 
 
-def test_transform_consistency_finds_predictions_that_a_move_shakes_too_much_or_too_little():
-    """Turned by a right angle and not enlarged, so that what the moves do is known; what is usual is far from both ends."""
+def test_corruption_contrast_finds_predictions_that_stand_smoothing_or_grain_unlike_clean_ones():
+    """Turned by a right angle and hardly blurred, so that what the corruptions do is known; both ends of what is usual are rare."""
 
     def rule(pixels):
         return pixels[:, 0, 0, :3].mul(6)
 
-    def slow(images):
-        own, losses = rule(torch.from_numpy(images / 255)).argmax(1), []
-        for moved in (np.rot90(images, axes=(2, 3)), images):
-            logits = rule(torch.from_numpy(moved / 255))
+    def slow(images, grain):
+        pixels, losses = images / 255, []
+        own = rule(torch.from_numpy(pixels)).argmax(1)
+        for made in (np.rot90(pixels, axes=(2, 3)), pixels, np.clip(pixels + 0.3 * grain, 0, 1)):
+            logits = rule(torch.from_numpy(made.copy()))
             losses.append(nn.functional.cross_entropy(logits, own, reduction="none").numpy())
-        return np.log(np.mean(losses, axis=0))
+        return np.log((losses[0] + losses[1]) / 2) - np.log(losses[2])
 
-    method, model, clean = TransformConsistency(angle=90.0, zoom=1.0), Answers(rule), pictures(200, seed=2)
+    method, model = CorruptionContrast(angle=90.0, blur=0.02, grain=0.3), Answers(rule)
+    clean = pictures(200, seed=2)
     learned = method.fit(Suspect(model=model, clean=clean, labels=np.zeros(200, np.int64)), np.random.default_rng(0))
-    assert np.allclose(learned["usual"], np.sort(slow(clean)), atol=1e-4)
-    steady, shaken = (np.zeros((1, 1, 6, 6), np.uint8) for _ in range(2))
-    steady[:, :, 0, 0] = steady[:, :, 0, -1] = 255
-    shaken[:, :, 0, 0] = shaken[:, :, 1:3, -1] = 255
-    for extreme in (steady, shaken):
-        loss, usual = slow(extreme)[0], learned["usual"]
-        assert loss < usual.min() or loss > usual.max()
-        assert method.scorer(model, learned)(extreme)[0] > np.log(200)
-    middle = clean[np.argsort(slow(clean))[95:105]]
-    assert (method.scorer(model, learned)(middle) < 1).all()
+    assert np.allclose(learned["usual"], np.sort(slow(clean, learned["grain"])), atol=1e-3)
+    ordered = clean[np.argsort(slow(clean, learned["grain"]))]
+    scores = method.scorer(model, learned)(ordered)
+    assert (scores[[0, 1, -2, -1]] > np.log(50)).all()
+    assert (scores[80:120] < 1).all()
 
 
 class Small(nn.Module):

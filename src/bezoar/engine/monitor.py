@@ -22,10 +22,10 @@ from bezoar.learn.white_box import WhiteBox
 from bezoar.maths.stats import Floats, conformal_p
 from bezoar.maths.surprise import surprise
 
-DETECTORS = ("bad_expert", "layer_disagreement", "layer_distance", "transform_consistency")
-"""What watches unless a person asks for others: seven pictures passed for each input. The first knows the backdoor by what is
+DETECTORS = ("bad_expert", "layer_disagreement", "layer_distance", "corruption_contrast")
+"""What watches unless a person asks for others: eight pictures passed for each input. The first knows the backdoor by what is
 left when the content is forgotten, the second the content by what is there before the backdoor acts, the third the trigger by
-answers that no content gets, the fourth by a prediction that a slight move shakes too much or too little."""
+answers that no content gets, the fourth by what breaks it and what does not."""
 REFERENCE = 0.5
 """Share of the clean inputs that detectors are fitted on; the rest are the null."""
 FORM = "bezoar.monitor/1"

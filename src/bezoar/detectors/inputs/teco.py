@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bezoar.core.detector import Learned, Scorer, Suspect, Unit
 from bezoar.core.model import HasGradients
 from bezoar.core.validation import Count, Validated
+from bezoar.detectors.inputs.corruptions import blurred
 from bezoar.detectors.inputs.passing import by_batches, device_of
 
 _CORRUPTIONS = 3
@@ -74,18 +74,7 @@ def _corruptions(grain: Tensor) -> tuple[Callable[[Tensor, float], Tensor], ...]
     """Blur, loss of contrast and grain, each of pixels and a strength in (0, 1]."""
     side = max(grain.shape[1:])
     return (
-        lambda pixels, step: _blurred(pixels, step * side / 12),
+        lambda pixels, step: blurred(pixels, step * side / 12),
         lambda pixels, step: pixels.mean((1, 2, 3), keepdim=True).lerp(pixels, 1 - 0.9 * step),
         lambda pixels, step: (pixels + 0.4 * step * grain).clamp(0, 1),
     )
-
-
-def _blurred(pixels: Tensor, width: float) -> Tensor:
-    """Gaussian blur with this standard deviation in pixels."""
-    reach = max(1, round(2 * width))
-    place = torch.arange(-reach, reach + 1, device=pixels.device, dtype=torch.float32)
-    line = torch.exp(-(place**2) / (2 * width**2))
-    line = (line / line.sum()).expand(pixels.shape[1], 1, -1)
-    padded = F.pad(pixels, (reach,) * 4, mode="replicate")
-    along = F.conv2d(padded, line[:, :, None], groups=pixels.shape[1])
-    return F.conv2d(along, line[:, :, :, None], groups=pixels.shape[1])
