@@ -104,7 +104,7 @@ def changed(path, change):
     [
         (lambda card, arrays: card.update(form="bezoar.monitor/9"), "is known"),
         (lambda card, arrays: card.update(fpr=2), "is no monitor"),
-        (lambda card, arrays: card.update(detectors=[]), "one at least"),
+        (lambda card, arrays: card.update(detectors=[]), "one detector at least"),
         (lambda card, arrays: card.update(detectors=[["duplicates", {}]]), "must be of inputs"),
         (lambda card, arrays: card["detectors"][0][1].update(steps=0), "`steps` must be >= 1"),
         (lambda card, arrays: card["detectors"][0][1].update(color=1), "does not take such settings"),
@@ -113,6 +113,10 @@ def changed(path, change):
         (lambda card, arrays: arrays.update({"bad_expert.learned.head.bias": np.zeros(3, np.float32)}), "does not fit"),
         (lambda card, arrays: arrays.update({"bad_expert.null": np.full(250, np.nan)}), "does not fit"),
         (lambda card, arrays: arrays.update({"bad_expert.null": np.zeros(9)}), "as many clean scores"),
+        (
+            lambda card, arrays: arrays.update({name: arrays[name][:1] for name in arrays if name.endswith("null")}),
+            "two or more",
+        ),
     ],
 )
 def test_a_damaged_monitor_is_refused_with_a_reason(tmp_path, change, message):

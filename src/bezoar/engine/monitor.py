@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from bezoar.core.files import write_bytes
 from bezoar.core.registry import lookup
 from bezoar.learn.white_box import WhiteBox
 from bezoar.maths.stats import Floats, conformal_p
-from bezoar.maths.surprise import surprise
+from bezoar.maths.surprise import surprise, surprise_among
 
 DETECTORS = ("bad_expert", "layer_disagreement", "layer_distance", "corruption_contrast")
 """What watches unless a person asks for others: eight pictures passed for each input. The first knows the backdoor by what is
@@ -80,12 +80,14 @@ class Monitor:
     Parameters
     ----------
     watches : the detectors, the same clean inputs in all their nulls.
+    null : (m,) scores of these clean inputs, each beside the others.
     shape : (c, h, w) of an input.
     model : digest of the weights that are watched.
     fpr : share of clean inputs that are flagged.
     """
 
     watches: tuple[Watch, ...]
+    null: Floats
     shape: tuple[int, int, int]
     model: str
     fpr: float
@@ -113,12 +115,6 @@ class Monitor:
     def stream(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Watched]:
         """:meth:`watch` of one batch after the other, each as it is asked for."""
         return map(self.watch, batches)
-
-    @property
-    def null(self) -> Floats:
-        """(m,) scores of the clean inputs."""
-        null: Floats = np.sum([surprise(each.null, each.null) for each in self.watches], axis=0)
-        return null
 
     def save(self, path: Path) -> Path:
         """Write everything but the model to one safetensors file. Raises ``OutputError`` where it cannot be written."""
@@ -196,7 +192,9 @@ def monitor(
         null = scorer(clean[rest])
         watches.append(Watch(name=name, detector=method, learned=learned, null=null, scorer=scorer))
     _, channels, height, width = clean.shape
-    return Monitor(watches=tuple(watches), shape=(channels, height, width), model=_digest(model), fpr=fpr)
+    return Monitor(
+        watches=tuple(watches), null=_null(watches), shape=(channels, height, width), model=_digest(model), fpr=fpr
+    )
 
 
 def load(path: Path, model: WhiteBox) -> Monitor:
@@ -232,9 +230,18 @@ def load(path: Path, model: WhiteBox) -> Monitor:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path}: what it says of {name} does not fit the model: {reason}.") from error
         watches.append(Watch(name=name, detector=method, learned=learned, null=null, scorer=scorer))
-    if len({len(each.null) for each in watches}) != 1:
-        raise InputError(f"{path}: must hold as many clean scores for each of its detectors, and have one at least.")
-    return Monitor(watches=tuple(watches), shape=card.shape, model=card.model, fpr=card.fpr)
+    lengths = {len(each.null) for each in watches}
+    if len(lengths) != 1 or min(lengths) < 2:
+        raise InputError(
+            f"{path}: must hold as many clean scores for each of its detectors, two or more, and have one detector at least."
+        )
+    return Monitor(watches=tuple(watches), null=_null(watches), shape=card.shape, model=card.model, fpr=card.fpr)
+
+
+def _null(watches: Sequence[Watch]) -> Floats:
+    """(m,) scores of the clean inputs in the nulls of all watches."""
+    null: Floats = np.sum([surprise_among(each.null) for each in watches], axis=0)
+    return null
 
 
 def _detector(name: str, settings: Mapping[str, Any]) -> InputDetector:

@@ -41,3 +41,26 @@ def surprise(scores: ArrayLike, null: ArrayLike) -> NDArray[np.float64]:
     beyond = -np.log(TAIL) + (values - start) / excess.mean()
     found = np.where(values > start, beyond, np.minimum(counted, -np.log(TAIL)))
     return np.asarray(np.minimum(found, _MOST), dtype=np.float64)
+
+
+def surprise_among(null: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m,) nats: how surprising each null score is beside the m - 1 others, m >= 2.
+
+    What a new clean score is held against must not be surprised by itself: the largest scores of a null that holds them too are
+    less surprising than new ones as large.
+    """
+    m, ordered = len(null), np.sort(null)
+    reached = m - np.searchsorted(ordered, null)
+    counted = -np.log(reached / m)
+    # The start of the tail without the score itself, which stands at this place of the order.
+    place, (below, share) = np.searchsorted(ordered, null), divmod((1 - TAIL) * (m - 2), 1)
+    low = ordered[int(below) + (below >= place)]
+    high = ordered[np.minimum(int(below) + 1 + (below + 1 >= place), m - 1)]
+    start = low + share * (high - low)
+    first, own = np.searchsorted(ordered, start, side="right"), null > start
+    others = m - first - own
+    above = np.append(np.cumsum(ordered[::-1])[::-1], 0.0)[first] - own * null - others * start
+    usable = own & (others > 0)
+    mean = np.divide(above, others, out=np.ones(m), where=usable)
+    found = np.where(usable, -np.log(TAIL) + (null - start) / mean, counted)
+    return np.minimum(np.where(own | (others == 0), found, np.minimum(counted, -np.log(TAIL))), _MOST)
