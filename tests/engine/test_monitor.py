@@ -56,6 +56,17 @@ def test_stamped_inputs_raise_alarms_and_clean_ones_hardly_any():
     assert clean.flagged.mean() <= 0.04
 
 
+def test_a_monitor_of_a_single_clean_score_is_refused():
+    """Such a score has no others to stand beside, whatever the rate."""
+    with pytest.raises(InputError, match="3 clean inputs cannot tell"):
+        monitor(
+            backdoored()[0],
+            *(each[:3] for each in (large_digits()[1].images, large_digits()[1].labels)),
+            rng=np.random.default_rng(0),
+            fpr=0.9,
+        )
+
+
 def test_a_monitor_passes_at_most_ten_pictures_an_input():
     assert watching().passes <= 10
 

@@ -180,7 +180,7 @@ def monitor(
     order = rng.permutation(len(clean))
     few = round(REFERENCE * len(clean))
     fitted_on, rest = order[:few], order[few:]
-    needed = int(np.ceil(1 / fpr)) - 1
+    needed = max(2, int(np.ceil(1 / fpr)) - 1)
     if len(rest) < needed:
         enough = int(np.ceil(needed / (1 - REFERENCE)))
         raise InputError(f"{len(clean)} clean inputs cannot tell a rate of {fpr:g}. {enough:,} can, or a higher rate.")

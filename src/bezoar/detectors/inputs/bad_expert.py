@@ -29,7 +29,7 @@ class BadExpert(Validated):
     Parameters
     ----------
     forgotten : share of the clean inputs that the copy may still get right when its training ends.
-    learning_rate : of Adam. Large steps tear down the backdoor with the content.
+    learning_rate : of Adam, the paper's. Larger steps tear down the backdoor with the content.
     batch : inputs a step.
     steps : at most.
 

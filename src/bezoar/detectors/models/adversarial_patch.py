@@ -61,8 +61,11 @@ class AdversarialPatch(Validated):
         places = torch.from_numpy(masks).to(device)[:, None]
         at_a_time = max(1, _MOST // (len(masks) * self.batch * suspect.clean[0].size))
         scores, triggers = np.zeros(suspect.model.classes), dict[int, Trigger]()
+        shape = (suspect.model.classes, len(masks), *pixels.shape[1:])
+        # Drawn for all classes, so that one finds the same patch alone as among others.
+        noise = 0.5 * torch.randn(shape, generator=generator)
         for targets in torch.split(torch.tensor(suspect.sought, device=device), at_a_time):
-            found = self._sought(suspect, pixels, labels, targets, places, generator)
+            found = self._sought(suspect, pixels, labels, targets, places, noise[targets.cpu()].to(device), generator)
             for target, patterns in zip(targets.tolist(), found, strict=True):
                 others = pixels[labels != target]
                 turned = [_turned(suspect, others, target, *each) for each in zip(places, patterns, strict=True)]
@@ -91,11 +94,11 @@ class AdversarialPatch(Validated):
         labels: Tensor,
         targets: Tensor,
         places: Tensor,
+        start: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
         """(t, p, c, h, w) patterns in [0, 1] that lead inputs of other classes to each target from each place."""
-        shape = (len(targets), len(places), *pixels.shape[1:])
-        raw = (0.5 * torch.randn(shape, generator=generator)).to(pixels.device).requires_grad_()
+        raw = start.requires_grad_()
         optimiser = torch.optim.Adam([raw], lr=self.learning_rate)
         for _ in range(self.steps):
             rows = torch.randint(len(pixels), (min(self.batch, len(pixels)),), generator=generator).to(pixels.device)
